@@ -1,0 +1,54 @@
+"""Anomaly detection in 3D medical images: napari plugin, library and command line.
+
+The public names load on first use, so that `import napari_medad` needs neither torch nor Qt.
+"""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_medad.detectors.registry import cards as detectors
+    from napari_medad.detectors.registry import load_detector
+    from napari_medad.errors import Cancelled, MedadError
+    from napari_medad.evaluation.case import evaluate
+    from napari_medad.inference.run import detect
+    from napari_medad.training.loop import train
+    from napari_medad.volumes.reader import read_study
+
+try:
+    __version__ = version("napari-medad")
+except PackageNotFoundError:
+    __version__ = "0+unknown"
+
+_HOMES = {
+    "Cancelled": ("napari_medad.errors", "Cancelled"),
+    "MedadError": ("napari_medad.errors", "MedadError"),
+    "detect": ("napari_medad.inference.run", "detect"),
+    "detectors": ("napari_medad.detectors.registry", "cards"),
+    "evaluate": ("napari_medad.evaluation.case", "evaluate"),
+    "load_detector": ("napari_medad.detectors.registry", "load_detector"),
+    "read_study": ("napari_medad.volumes.reader", "read_study"),
+    "train": ("napari_medad.training.loop", "train"),
+}
+__all__ = [
+    "Cancelled",
+    "MedadError",
+    "detect",
+    "detectors",
+    "evaluate",
+    "load_detector",
+    "read_study",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

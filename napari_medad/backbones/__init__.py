@@ -1,0 +1,1 @@
+"""Encoders that several methods stand on."""

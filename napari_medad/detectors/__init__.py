@@ -1,0 +1,1 @@
+"""The detector interface, and one folder a method."""

@@ -1,0 +1,113 @@
+"""How a detector is taught: a declaration that the one training loop carries out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from napari_medad.detectors.settings import Settings
+from napari_medad.volumes.volume import Volume
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One thing to learn from.
+
+    Attributes
+    ----------
+    image : Path or Volume
+        Read when needed, so that a manifest of thousands costs nothing.
+    task : str
+        What kind of image it is ("Brain MRI T1"); the prompt it is trained with.
+    label : int or None
+        0 normal, 1 abnormal, None unknown.
+    mask : Path, ndarray [z, y, x] or None
+    slices : mapping of int to int
+        Labels of single axial slices, where the user gave them.
+    held_out : bool
+        For calibration and validation, never for gradients.
+    """
+
+    image: Path | Volume
+    task: str = ""
+    label: int | None = 0
+    mask: Path | np.ndarray | None = None
+    slices: Mapping[int, int] | None = None
+    held_out: bool = False
+
+
+class TrainingOptions(Settings):
+    """What every recipe lets the user set; recipes subclass it and change defaults."""
+
+    epochs: int = Field(50, ge=1, title="Epochs")
+    batch_size: int = Field(32, ge=1, title="Batch size")
+    learning_rate: float = Field(5e-4, gt=0, title="Learning rate")
+    seed: int = Field(0, ge=0, title="Random seed")
+    workers: int = Field(0, ge=0, title="Loader processes")
+    precision: Literal["auto", "bf16", "fp32"] = Field("auto", title="Precision")
+
+
+class Recipe(ABC):
+    """What is trained, on what, with which objective, optimiser and schedule.
+
+    Parameters
+    ----------
+    options : TrainingOptions
+        An instance of `Options`, method settings included.
+    examples : sequence of Example
+        What the user gave; a recipe may also make its own data (`synthetic`).
+    """
+
+    Options: ClassVar[type[TrainingOptions]]
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Named option sets: `medad train moe --preset starter`."""
+    synthetic: ClassVar[bool] = False
+    """Whether `--data synthetic` is offered."""
+
+    def __init__(self, options: TrainingOptions, examples: Sequence[Example]) -> None:
+        self.options = options
+        self.examples = examples
+
+    @abstractmethod
+    def network(self) -> nn.Module:
+        """A new network with random weights."""
+
+    @abstractmethod
+    def dataset(self, *, held_out: bool) -> Dataset[Any]:
+        """Samples for gradients, or the held-out ones. Items are dicts of tensors."""
+
+    @abstractmethod
+    def losses(self, network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The objective: `loss` is what is minimised, other keys are plotted beside it."""
+
+    def optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
+        """Adam over what requires gradients, unless the paper says otherwise."""
+        wanted = [p for p in network.parameters() if p.requires_grad]
+        return torch.optim.Adam(wanted, lr=self.options.learning_rate)
+
+    def schedule(
+        self, optimiser: torch.optim.Optimizer, steps: int
+    ) -> torch.optim.lr_scheduler.LRScheduler | None:
+        """Learning-rate schedule by step, if any."""
+        return None
+
+    def calibrate(self, network: nn.Module) -> dict[str, Any]:
+        """After training: numbers kept in `model.json` (thresholds from held-out images)."""
+        return {}
+
+    @abstractmethod
+    def preview(self, network: nn.Module, pixels: np.ndarray) -> np.ndarray:
+        """Anomaly map [h, w] of one slice [h, w] while training, for the viewer."""
+
+    @abstractmethod
+    def model_settings(self) -> dict[str, Any]:
+        """What `model.json` must hold for the detector to rebuild the network."""

@@ -1,0 +1,1 @@
+"""A study through a detector."""

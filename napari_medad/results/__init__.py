@@ -1,0 +1,1 @@
+"""What a detector says: maps, thresholds, findings, run record."""

@@ -1,0 +1,69 @@
+"""Where a map becomes a mask: the threshold as the user writes it, and as a number."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_medad.errors import MedadError
+
+FALLBACK_QUANTILE = 0.98
+"""What `auto` means for a detector that was never calibrated on healthy scans."""
+
+
+def check_threshold(text: str | float) -> str | float:
+    """Validate "auto", "quantile:Q" or a number, and return it as a canonical value.
+
+    Raises
+    ------
+    MedadError
+        If it is none of these, or Q is outside (0, 1).
+    """
+    if isinstance(text, int | float):
+        return float(text)
+    text = text.strip().lower()
+    if text == "auto":
+        return text
+    try:
+        if text.startswith("quantile:"):
+            q = float(text.removeprefix("quantile:"))
+            if not 0 < q < 1:
+                raise MedadError(f"The quantile in '{text}' must lie between 0 and 1.")
+            return f"quantile:{q:g}"
+        return float(text)
+    except ValueError as error:
+        if isinstance(error, MedadError):
+            raise
+        raise MedadError(
+            f"The threshold '{text}' is not understood; write auto, quantile:0.98 or a number."
+        ) from None
+
+
+def threshold_value(
+    wanted: str | float,
+    anomaly: np.ndarray,
+    foreground: np.ndarray,
+    calibrated: float | None = None,
+) -> tuple[float, str]:
+    """The number behind a threshold, and a sentence that says how it came about.
+
+    Parameters
+    ----------
+    wanted : str or float
+        As `check_threshold` accepts.
+    anomaly : ndarray [z, y, x]
+    foreground : ndarray [z, y, x] bool
+        Quantiles are taken inside it (inside everything where it is empty).
+    calibrated : float, optional
+        The detector's own threshold from healthy scans; what "auto" means when present.
+    """
+    wanted = check_threshold(wanted)
+    if isinstance(wanted, float):
+        return wanted, "set by the user"
+    if wanted == "auto":
+        if calibrated is not None:
+            return float(calibrated), "calibrated on held-out healthy scans"
+        q = FALLBACK_QUANTILE
+    else:
+        q = float(wanted.removeprefix("quantile:"))
+    inside = anomaly[foreground] if foreground.any() else anomaly.ravel()
+    return float(np.quantile(inside, q)), f"the {q:g} quantile of this scan's foreground"

@@ -1,0 +1,1 @@
+"""What a scan is: voxels, geometry, readers, foreground, synthetic brains."""
