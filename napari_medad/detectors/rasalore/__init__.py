@@ -1,0 +1,1 @@
+"""RASALoRE: region-aware spatial attention with location-based random embeddings."""
