@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,8 +34,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
     except OSError as error:
         raise MedadError(
             f"{path} was not written: {error.strerror or error}; free space or choose "
@@ -42,6 +43,34 @@ def replacing(path: str | Path) -> Iterator[Path]:
         ) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_files(folder: str | Path) -> Iterator[Path]:
+    """Give a temporary folder; move its files into `folder` when the block succeeds.
+
+    So a set of files that belong together appears as a whole, in the order of writing, or
+    not at all, and an older set survives a failure.
+
+    Raises
+    ------
+    MedadError
+        If the folder cannot be written or the disk is full; the sentence names the file.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=".part-", dir=folder))
+    except OSError as error:
+        raise MedadError(f"{folder} cannot be written: {error.strerror or error}.") from None
+    try:
+        yield staging
+        for part in sorted(staging.iterdir(), key=lambda p: p.stat().st_mtime_ns):
+            part.replace(folder / part.name)
+    except MedadError as error:
+        raise MedadError(str(error).replace(str(staging), str(folder))) from None
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _umask() -> int:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Literal
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from napari_medad.detectors.detector import Detector
     from napari_medad.detectors.recipe import Recipe
     from napari_medad.detectors.settings import Settings
@@ -75,6 +78,16 @@ class Card:
     def recipe_type(self) -> type[Recipe]:
         """Import and return the recipe class."""
         return self._load(self.recipe_class)
+
+    def convert(self, tensors: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Settings and tensors of a foreign checkpoint, with our keys.
+
+        A method whose authors released weights has `checkpoint.py` with a function
+        `convert(tensors) -> (settings, tensors)`; without it keys stay as they are.
+        """
+        if find_spec(f"{self.package}.checkpoint") is None:
+            return {}, tensors
+        return import_module(f"{self.package}.checkpoint").convert(tensors)
 
     def _load(self, where: str):  # type: ignore[no-untyped-def]
         module, name = where.split(":")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -31,8 +31,14 @@ class Settings(BaseModel):
             Names the first wrong setting, what is allowed, and, for an unknown name, the
             settings there are.
         """
+        read = {
+            name: _from_text(value, cls.model_fields[name].annotation)
+            if isinstance(value, str) and name in cls.model_fields
+            else value
+            for name, value in values.items()
+        }
         try:
-            return cls.model_validate(dict(values))
+            return cls.model_validate(read)
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
@@ -45,3 +51,12 @@ class Settings(BaseModel):
                 f"The setting '{name}' of {owner} cannot be {first['input']!r}: "
                 f"{first['msg'][0].lower()}{first['msg'][1:]}."
             ) from None
+
+
+def _from_text(text: str, kind: Any) -> Any:
+    """What pydantic does not read from text: a number among choices, and "1,2,3"."""
+    if get_origin(kind) is Literal:
+        return next((choice for choice in get_args(kind) if str(choice) == text), text)
+    if get_origin(kind) is tuple:
+        return tuple(part.strip() for part in text.split(","))
+    return text

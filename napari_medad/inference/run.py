@@ -89,6 +89,7 @@ def detect(
         wanted, maps["anomaly"], case.foreground, detector.threshold(case, state)
     )
     record = RunRecord(
+        case=study.name,
         detector=detector.card.name,
         settings=detector.settings.model_dump(mode="json"),
         prompt=prompt,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from napari_medad.atomic import replacing
+from napari_medad.atomic import replacing, replacing_files
 from napari_medad.errors import MedadError
 from napari_medad.results.detection import Detection
 from napari_medad.results.findings import Finding
@@ -22,8 +22,8 @@ def save_detection(detection: Detection, folder: Path) -> list[Path]:
 
     For a study called CASE and a detector NAME: `CASE_NAME_<map>.nii.gz` (float32) for
     every map, `CASE_NAME_mask.nii.gz` (uint8; uint16 with more than 255 findings),
-    `CASE_NAME_findings.csv`, `CASE_NAME_slices.csv`, `CASE_NAME_record.json`. The record
-    comes last, so that its presence says the folder is complete.
+    `CASE_NAME_findings.csv`, `CASE_NAME_slices.csv`, `CASE_NAME_record.json`. All appear
+    together or none; the record comes last.
 
     Raises
     ------
@@ -38,19 +38,19 @@ def save_detection(detection: Detection, folder: Path) -> list[Path]:
     record_path = folder / f"{stem}_record.json"
     written = [*names.values(), mask_path, *tables, record_path]
     _spare_sources(detection, written)
-    for name, values in images.items():
-        write_nifti(values.astype(np.float32, copy=False), detection.volume, names[name])
-    kind = np.uint8 if len(detection.findings) <= 255 else np.uint16
-    write_nifti(detection.mask.astype(kind), detection.volume, mask_path, labels=True)
-    _write_csv(tables[0], FINDING_COLUMNS, (f.row() for f in detection.findings))
-    scores = (
-        {"slice": i, "score": f"{s:.6g}"}
-        for i, s in enumerate(detection.slice_scores)
-        if np.isfinite(s)
-    )
-    _write_csv(tables[1], ("slice", "score"), scores)
-    with replacing(record_path) as part:
-        part.write_text(detection.record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    with replacing_files(folder) as parts:
+        for name, values in images.items():
+            map_path = parts / names[name].name
+            write_nifti(values.astype(np.float32, copy=False), detection.volume, map_path)
+        kind = np.uint8 if len(detection.findings) <= 255 else np.uint16
+        mask = detection.mask.astype(kind)
+        write_nifti(mask, detection.volume, parts / mask_path.name, labels=True)
+        findings = (finding.row() for finding in detection.findings)
+        _write_csv(parts / tables[0].name, FINDING_COLUMNS, findings)
+        _write_csv(parts / tables[1].name, ("slice", "score"), _slice_rows(detection))
+        record = detection.record.model_dump_json(indent=2) + "\n"
+        with replacing(parts / record_path.name) as part:
+            part.write_text(record, encoding="utf-8")
     return written
 
 
@@ -66,6 +66,12 @@ def _spare_sources(detection: Detection, written: list[Path]) -> None:
                 f"{path} is one of the study's own files and is never overwritten; "
                 "choose another output folder."
             )
+
+
+def _slice_rows(detection: Detection) -> Iterator[dict[str, object]]:
+    for index, score in enumerate(detection.slice_scores):
+        if np.isfinite(score):
+            yield {"slice": index, "score": f"{score:.6g}"}
 
 
 def _write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, object]]) -> None:

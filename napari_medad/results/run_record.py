@@ -43,6 +43,7 @@ class RunRecord(BaseModel):
     """The JSON beside every result. Holds no patient field of any header."""
 
     model_config = ConfigDict(extra="forbid")
+    case: str = ""
     detector: str
     settings: dict[str, Any] = Field(default_factory=dict)
     prompt: str | None = None

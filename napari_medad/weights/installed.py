@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SHIPPED = Path(__file__).parent / "starter"
+RELEASED = "released.json"
+"""Catalogue entry kept in the folder of weights that others released."""
+RESERVED = ("auto", "starter", "untrained")
+"""Names with a meaning of their own, which no added weights may take."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ def installed_weights(detector: str) -> dict[str, Weights]:
     home = weights_home() / detector
     added = sorted(home.iterdir()) if home.is_dir() else []
     for path in added:
-        state: WeightsState = "released" if (path / "released.json").is_file() else "trained"
+        state: WeightsState = "released" if (path / RELEASED).is_file() else "trained"
         if path.is_dir() and not path.name.startswith("."):
             found[path.name] = Weights(state, path.name, path)
     found = dict(sorted(found.items(), key=lambda item: item[1].state == "released"))

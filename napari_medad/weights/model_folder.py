@@ -79,12 +79,30 @@ class ModelFolder:
             raise MedadError(f"{path} lacks weights.safetensors; train again or copy it there.")
         return model
 
+    def verify(self) -> None:
+        """Compare the tensors' file with the checksum in model.json.
+
+        Raises
+        ------
+        MedadError
+            If the file has changed since it was written, or the folder states no checksum.
+        """
+        held = json.loads((self.path / "model.json").read_text(encoding="utf-8"))
+        if "sha256" not in held:
+            raise MedadError(f"{self.path} states no checksum; train or add it again.")
+        if held["sha256"] != self.sha256:
+            raise MedadError(
+                f"{self.weights_file} is not what was written there (its sha256 differs); add or "
+                "fetch it again."
+            )
+
     def write(self, tensors: Mapping[str, Tensor]) -> None:
         """Write the folder; model.json last, so that its presence says it is complete."""
         write_tensors(tensors, self.weights_file)
         held = {
             "format": FORMAT,
             "detector": self.detector,
+            "sha256": self.sha256,
             "settings": self.settings,
             "facts": self.facts,
         }

@@ -1,0 +1,153 @@
+"""`medad detectors` and `medad detect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from napari_medad.cli.console import progress_bar, say, show_table, warn
+from napari_medad.cli.options import Device, Precision, Set, assignments, given
+from napari_medad.errors import MedadError
+
+
+def detectors() -> None:
+    """List the detectors: what each reads, needs for training, and its weights."""
+    from napari_medad.detectors.registry import cards
+    from napari_medad.weights.installed import installed_weights
+
+    rows = []
+    for card in cards().values():
+        have = ", ".join(installed_weights(card.name)) if card.weights else "needs none"
+        rows.append(
+            (
+                card.name,
+                card.about,
+                card.paper or "baseline",
+                ", ".join(card.modalities) or "any",
+                card.labels if card.recipe_class else "no training",
+                have or "none installed",
+            )
+        )
+    show_table(("Name", "Finds", "Paper", "Reads", "Trained with", "Weights"), rows)
+
+
+def detect(
+    source: Annotated[
+        Path | None,
+        typer.Argument(metavar="INPUT", help="Image file, study folder or DICOM series."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path(),
+    detector: Annotated[str | None, typer.Option(help="Name from `medad detectors`.")] = None,
+    volume: Annotated[
+        str | None, typer.Option(help="Which volume to look at: t2f, ct, ...")
+    ] = None,
+    prompt: Annotated[str | None, typer.Option(help="What kind of image it is.")] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|PATH", help="Default: the best installed; `untrained` for none."
+        ),
+    ] = None,
+    axis: Annotated[str | None, typer.Option(help="axial, coronal or sagittal.")] = None,
+    threshold: Annotated[str | None, typer.Option(help="auto, quantile:Q or a number.")] = None,
+    minimum_ml: Annotated[
+        float | None, typer.Option(min=0, help="Drop findings smaller than this, in mL.")
+    ] = None,
+    frame: Annotated[int | None, typer.Option(min=0, help="Frame of a 4D file, from 0.")] = None,
+    seed: Annotated[int | None, typer.Option(help="For detectors that draw at random.")] = None,
+    device: Device = None,
+    precision: Precision = None,
+    settings: Set = None,
+    again: Annotated[
+        Path | None, typer.Option(metavar="RECORD", help="Repeat the run of a *_record.json.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="With --again: also where the input has changed.")
+    ] = False,
+) -> None:
+    """Run a detector over a scan; write its maps, findings and run record."""
+    run = given(
+        volume=volume,
+        prompt=prompt,
+        axis=axis,
+        threshold=threshold,
+        minimum_ml=minimum_ml,
+        seed=seed,
+    )
+    where = given(device=device, precision=precision)
+    if again is not None:
+        fixed = given(detector=detector, weights=weights, frame=frame, set=settings or None, **run)
+        detection = _again(again, source, fixed, force, where)
+    else:
+        loading = {**where, **given(weights=weights), **assignments(settings)}
+        detection = _first(source, detector, frame, loading, run)
+    _report(detection, detection.save(out))
+
+
+def _first(
+    source: Path | None,
+    detector: str | None,
+    frame: int | None,
+    loading: dict[str, Any],
+    run: dict[str, Any],
+) -> Any:
+    from napari_medad import detect, load_detector, read_study
+    from napari_medad.detectors.registry import card, cards
+
+    if source is None:
+        raise MedadError("INPUT is missing; give an image file, a study folder or a DICOM series.")
+    if detector is None:
+        raise MedadError(f"--detector is missing; there are: {', '.join(cards())}.")
+    card(detector)
+    study = read_study(source, **given(frame=frame))
+    loaded = load_detector(detector, **loading)
+    with progress_bar(detector) as report:
+        return detect(study, loaded, progress=report, **run)
+
+
+def _again(
+    path: Path, source: Path | None, fixed: dict[str, Any], force: bool, where: dict[str, Any]
+) -> Any:
+    from napari_medad.inference.again import detect_again
+    from napari_medad.results.run_record import RunRecord
+
+    if fixed:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in fixed)
+        raise MedadError(
+            f"--again repeats a run as it was; leave out {names} or leave out --again."
+        )
+    record = RunRecord.read(path)
+    with progress_bar(record.detector) as report:
+        return detect_again(record, source=source, force=force, progress=report, **where)
+
+
+def _report(detection: Any, written: list[Path]) -> None:
+    """The findings and files on stdout; what a careful reader must know on stderr."""
+    record = detection.record
+    show_table(
+        ("Finding", "Volume (mL)", "Max score", "Mean score", "Centre R, A, S (mm)", "Slices"),
+        (
+            (
+                f.id,
+                f"{f.volume_ml:.2f}",
+                f"{f.max_score:.4g}",
+                f"{f.mean_score:.4g}",
+                ", ".join(f"{c:.0f}" for c in f.centroid_ras),
+                f"{f.slices[0]}-{f.slices[1]}",
+            )
+            for f in detection.findings
+        ),
+        title=f"{detection.study.name}: {len(detection.findings)} findings above "
+        f"{detection.threshold:.4g} ({record.threshold_source})",
+    )
+    for path in written:
+        say(str(path))
+    for note in record.notes:
+        warn(note)
+    if record.untrained:
+        warn(
+            f"UNTRAINED: {detection.detector} ran with random weights; these maps and findings "
+            "mean nothing."
+        )

@@ -1,0 +1,60 @@
+"""`medad train` and `medad evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_medad.cli.console import progress_bar, say, show_table
+from napari_medad.cli.options import Device, Set, assignments, given
+
+
+def train(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A detector that can be trained.")],
+    data: Annotated[
+        str,
+        typer.Option(metavar="MANIFEST|FOLDER|synthetic", help="CSV or JSON manifest, or folder."),
+    ],
+    out: Annotated[Path, typer.Option(help="Model folder to write.")],
+    preset: Annotated[str | None, typer.Option(help="A named set of options: starter, ...")] = None,
+    weights: Annotated[
+        str | None, typer.Option(metavar="NAME|PATH", help="Start from these.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where a stopped run in --out left off.")
+    ] = False,
+    device: Device = None,
+    settings: Set = None,
+) -> None:
+    """Train a detector on your own images."""
+    from napari_medad import train as train_detector
+
+    with progress_bar(f"train {name}") as report:
+        model = train_detector(
+            name,
+            data,
+            out,
+            resume=resume,
+            progress=report,
+            **given(preset=preset, weights=weights, device=device),
+            **assignments(settings),
+        )
+    say(str(model))
+
+
+def evaluate(
+    anomaly: Annotated[Path, typer.Option("--map", help="Anomaly map, e.g. *_anomaly.nii.gz.")],
+    truth: Annotated[Path, typer.Option(help="Reference mask; everything but 0 is a lesion.")],
+    out: Annotated[Path, typer.Option(help="JSON file to write.")],
+    mask: Annotated[
+        Path | None, typer.Option(help="Count only inside this; default: where the map is not 0.")
+    ] = None,
+) -> None:
+    """Measure an anomaly map against a reference mask."""
+    from napari_medad import evaluate as evaluate_case
+
+    metrics = evaluate_case(anomaly, truth, mask=mask, out=out)
+    show_table(("Measure", "Value"), metrics.items())
+    say(str(out))
