@@ -58,6 +58,7 @@ def replacing_files(folder: str | Path) -> Iterator[Path]:
         If the folder cannot be written or the disk is full; the sentence names the file.
     """
     folder = Path(folder)
+    made = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=".part-", dir=folder))
@@ -71,6 +72,8 @@ def replacing_files(folder: str | Path) -> Iterator[Path]:
         raise MedadError(str(error).replace(str(staging), str(folder))) from None
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+        if made and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _umask() -> int:

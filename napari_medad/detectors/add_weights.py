@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from torch import Tensor
 
-from napari_medad.atomic import replacing
+from napari_medad.atomic import replacing, replacing_files
 from napari_medad.detectors.card import Card
 from napari_medad.detectors.device import Device
 from napari_medad.detectors.registry import card as card_of
@@ -61,15 +59,13 @@ def add_weights(
     if final.exists():
         raise MedadError(f"'{detector}' has weights called '{name}'; choose another --name.")
     model, tensors = _read(card, path, trust_pickle)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".adding-", dir=final.parent) as staging:
-        staged = ModelFolder(Path(staging) / name, detector, model.settings, model.facts)
+    with replacing_files(final) as staging:
+        staged = ModelFolder(staging, detector, model.settings, model.facts)
         staged.write(tensors)
         _try(card, staged, path)
         if known:
-            with replacing(staged.path / RELEASED) as part:
+            with replacing(staging / RELEASED) as part:
                 part.write_text(known.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        shutil.move(staged.path, final)
     return final
 
 
@@ -105,11 +101,15 @@ def _release_of(card: Card, path: Path) -> Release | None:
 
 
 def _read(card: Card, path: Path, trust_pickle: bool) -> tuple[ModelFolder, dict[str, Tensor]]:
-    if path.is_dir():
+    """What will be the model folder: ours as it is, anything else by the method's converter."""
+    if (path / "model.json").is_file():
         model = ModelFolder.read(path, card.name)
         return model, model.tensors()
-    settings, tensors = card.convert(read_tensors(path, trust_pickle=trust_pickle))
-    return ModelFolder(path, card.name, settings), tensors
+    convert = card.converter()
+    if convert is None:
+        return ModelFolder(path, card.name), read_tensors(path, trust_pickle=trust_pickle)
+    settings, facts, tensors = convert(path, trust_pickle=trust_pickle)
+    return ModelFolder(path, card.name, settings, facts), tensors
 
 
 def _try(card: Card, staged: ModelFolder, origin: Path) -> None:

@@ -56,7 +56,7 @@ def installed_weights(detector: str) -> dict[str, Weights]:
     added = sorted(home.iterdir()) if home.is_dir() else []
     for path in added:
         state: WeightsState = "released" if (path / RELEASED).is_file() else "trained"
-        if path.is_dir() and not path.name.startswith("."):
+        if (path / "model.json").is_file() and not path.name.startswith("."):
             found[path.name] = Weights(state, path.name, path)
     found = dict(sorted(found.items(), key=lambda item: item[1].state == "released"))
     if (SHIPPED / detector / "model.json").is_file():

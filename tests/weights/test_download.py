@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from napari_medad.errors import Cancelled, MedadError
+from napari_medad.weights import download as download_module
+from napari_medad.weights.catalogue import Release
+from napari_medad.weights.download import download
+
+DATA = bytes(range(256)) * 40
+
+
+class Server(ThreadingHTTPServer):
+    """Serves DATA with byte ranges, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.ranges: list[str | None] = []
+        self.body = DATA
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/authors.pth"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        if self.path != "/authors.pth":
+            self.send_error(404)
+            return
+        wanted = self.headers.get("Range")
+        self.server.ranges.append(wanted)
+        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
+        self.send_response(206 if wanted else 200)
+        self.send_header("Content-Length", str(len(self.server.body) - start))
+        self.end_headers()
+        self.wfile.write(self.server.body[start:])
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep the test's output clean."""
+
+
+@pytest.fixture
+def server(monkeypatch) -> Iterator[Server]:
+    monkeypatch.setattr(download_module, "CHUNK", 1024)
+    with Server() as serving:
+        thread = threading.Thread(target=serving.serve_forever, args=(0.02,))
+        thread.start()
+        yield serving
+        serving.shutdown()
+        thread.join()
+
+
+def release_at(url: str) -> Release:
+    return Release(
+        name="authors",
+        url=url,
+        file="authors.pth",
+        bytes=len(DATA),
+        sha256=hashlib.sha256(DATA).hexdigest(),
+        licence="MIT",
+        citation="A. Author, 2024",
+    )
+
+
+def test_the_file_arrives_whole_and_progress_ends_at_its_size(server, tmp_path):
+    told = []
+    path = download(release_at(server.url), "tiny", tmp_path, lambda *step: told.append(step))
+    assert path.read_bytes() == DATA
+    assert told == [(1024 * i, len(DATA)) for i in range(1, 11)]
+
+
+def test_a_stopped_download_goes_on_where_it_stopped(server, tmp_path):
+    def stop_at_half(done: int, total: int) -> None:
+        if done >= total // 2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        download(release_at(server.url), "tiny", tmp_path, stop_at_half)
+    assert [p.name for p in tmp_path.iterdir()] == ["authors.pth.part"]
+    path = download(release_at(server.url), "tiny", tmp_path)
+    assert path.read_bytes() == DATA
+    assert server.ranges == [None, f"bytes={len(DATA) // 2}-"]
+
+
+def test_another_file_at_the_address_is_thrown_away(server, tmp_path):
+    server.body = DATA[::-1]
+    with pytest.raises(MedadError, match="is not the file that was expected"):
+        download(release_at(server.url), "tiny", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_file_is_told_with_the_servers_answer(server, tmp_path):
+    gone = server.url.replace("authors.pth", "moved.pth")
+    with pytest.raises(MedadError, match="cannot be downloaded .*404"):
+        download(release_at(gone), "tiny", tmp_path)
+
+
+def test_without_network_the_sentence_says_how_to_bring_the_file(tmp_path):
+    with pytest.raises(MedadError) as caught:
+        download(release_at("http://127.0.0.1:9/authors.pth"), "tiny", tmp_path)
+    assert "127.0.0.1:9 cannot be reached" in str(caught.value)
+    assert "download http://127.0.0.1:9/authors.pth (10240 bytes, sha256 " in str(caught.value)
+    assert "run `medad weights add tiny authors.pth`" in str(caught.value)
