@@ -118,6 +118,8 @@ class Detector(ABC):
     """
 
     card: Card
+    threshold_source: str = "calibrated on held-out healthy scans"
+    """How `threshold` came about, for the record."""
 
     def __init__(self, settings: Settings, device: Device, weights: str = "auto") -> None:
         self.settings = settings

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from napari_medad.detectors.settings import Settings
+from napari_medad.volumes.study import Study
 from napari_medad.volumes.volume import Volume
 
 
@@ -31,6 +32,8 @@ class Example:
     label : int or None
         0 normal, 1 abnormal, None unknown.
     mask : Path, ndarray [z, y, x] or None
+    refined : Path, ndarray [z, y, x] or None
+        A second, refined opinion of a weak mask, for methods that learn from both.
     slices : mapping of int to int
         Labels of single axial slices, where the user gave them.
     held_out : bool
@@ -41,8 +44,17 @@ class Example:
     task: str = ""
     label: int | None = 0
     mask: Path | np.ndarray | None = None
+    refined: Path | np.ndarray | None = None
     slices: Mapping[int, int] | None = None
     held_out: bool = False
+
+    def study(self) -> Study:
+        """Read the image; a folder is read as one study."""
+        if isinstance(self.image, Volume):
+            return Study.from_volumes("image", {self.image.modality or "image": self.image})
+        from napari_medad.volumes.reader import read_study
+
+        return read_study(self.image)
 
 
 class TrainingOptions(Settings):

@@ -86,7 +86,11 @@ def detect(
     began = time.monotonic()
     state, maps, scores = _predict(detector, case, start, seed, progress)
     value, how = threshold_value(
-        wanted, maps["anomaly"], case.foreground, detector.threshold(case, state)
+        wanted,
+        maps["anomaly"],
+        case.foreground,
+        detector.threshold(case, state),
+        detector.threshold_source,
     )
     record = RunRecord(
         case=study.name,

@@ -43,6 +43,7 @@ def threshold_value(
     anomaly: np.ndarray,
     foreground: np.ndarray,
     calibrated: float | None = None,
+    calibration: str = "calibrated on held-out healthy scans",
 ) -> tuple[float, str]:
     """The number behind a threshold, and a sentence that says how it came about.
 
@@ -54,14 +55,16 @@ def threshold_value(
     foreground : ndarray [z, y, x] bool
         Quantiles are taken inside it (inside everything where it is empty).
     calibrated : float, optional
-        The detector's own threshold from healthy scans; what "auto" means when present.
+        The detector's own threshold; what "auto" means when present.
+    calibration : str
+        How the detector came by it.
     """
     wanted = check_threshold(wanted)
     if isinstance(wanted, float):
         return wanted, "set by the user"
     if wanted == "auto":
         if calibrated is not None:
-            return float(calibrated), "calibrated on held-out healthy scans"
+            return float(calibrated), calibration
         q = FALLBACK_QUANTILE
     else:
         q = float(wanted.removeprefix("quantile:"))
