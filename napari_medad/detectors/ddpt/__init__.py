@@ -1,0 +1,1 @@
+"""DDPT: dual prompt tuning of CLIP; slice labels in, coarse masks out."""
