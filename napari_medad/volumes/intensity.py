@@ -1,0 +1,118 @@
+"""Intensities as stored, and scales that make scans of different scanners comparable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+SAMPLE = 2_000_000
+"""Foreground voxels that statistics are taken from, at most."""
+
+RANK_LEVELS = 1024
+"""Quantiles that a rank scale is described by."""
+
+
+def rescaled(stored: np.ndarray, slope: float, intercept: float) -> np.ndarray:
+    """Stored values times slope plus intercept, in native byte order and small memory.
+
+    Integers stay integers (of the smallest type that holds the result) where the slope is
+    1 and the intercept whole; everything else becomes float32, complex stays complex.
+    """
+    slope, intercept = float(slope), float(intercept)
+    stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)
+    if stored.dtype == bool:
+        stored = stored.astype(np.uint8)
+    if stored.dtype.kind == "c":
+        return stored * slope + intercept
+    whole = slope == 1 and intercept.is_integer() and stored.dtype.itemsize < 8
+    if stored.dtype.kind not in "iu" or not whole:
+        out = stored.astype(np.float32)
+        if slope != 1:
+            out *= np.float32(slope)
+        if intercept != 0:
+            out += np.float32(intercept)
+        return out
+    if intercept == 0:
+        return stored
+    low, high = int(stored.min()) + int(intercept), int(stored.max()) + int(intercept)
+    kind = np.min_scalar_type(high if low >= 0 else -max(-low, high + 1))
+    return np.add(stored, int(intercept), dtype=np.promote_types(kind, np.int32)).astype(kind)
+
+
+def foreground_sample(array: np.ndarray, foreground: np.ndarray) -> np.ndarray:
+    """At most `SAMPLE` finite values of the foreground (of everything where it is empty)."""
+    step = max(1, int(np.ceil((array.size / SAMPLE) ** (1 / 2))))
+    while True:
+        part = (slice(None), slice(None, None, step), slice(None, None, step))
+        values = array[part][foreground[part]] if foreground.any() else array[part].ravel()
+        if values.size >= 1000 or step == 1:
+            break
+        step = max(1, step // 2)
+    values = values.astype(np.float32)
+    return values[np.isfinite(values)]
+
+
+@dataclass(frozen=True)
+class IntensityRange:
+    """A linear scale: `low` becomes 0 and `high` becomes 1."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(
+        cls,
+        array: np.ndarray,
+        foreground: np.ndarray,
+        percentiles: tuple[float, float] = (0.5, 99.5),
+    ) -> Self:
+        """Between two percentiles of the foreground."""
+        values = foreground_sample(array, foreground)
+        if values.size == 0:
+            return cls(0.0, 1.0)
+        low, high = np.percentile(values, percentiles)
+        return cls(float(low), float(high))
+
+    def apply(self, pixels: np.ndarray, clip: bool = True) -> np.ndarray:
+        """Pixels as float32 on the scale, clipped to 0..1; 0 where the range is empty."""
+        width = self.high - self.low
+        if width <= 0:
+            return np.zeros(pixels.shape, np.float32)
+        out = (pixels.astype(np.float32) - np.float32(self.low)) / np.float32(width)
+        return np.clip(out, 0, 1, out=out) if clip else out
+
+    def invert(self, values: np.ndarray) -> np.ndarray:
+        """Back from the scale to stored intensities."""
+        return values * np.float32(self.high - self.low) + np.float32(self.low)
+
+
+@dataclass(frozen=True, eq=False)
+class RankScale:
+    """The share of the foreground that is darker: 0 for the darkest voxel, 1 for the brightest.
+
+    Attributes
+    ----------
+    levels : ndarray [levels]
+        Intensities at equally spaced ranks, ascending.
+    """
+
+    levels: np.ndarray
+
+    @classmethod
+    def of(cls, array: np.ndarray, foreground: np.ndarray) -> Self:
+        """From the foreground's quantiles."""
+        values = foreground_sample(array, foreground)
+        if values.size == 0:
+            return cls(np.zeros(1, np.float32))
+        return cls(np.quantile(values, np.linspace(0, 1, RANK_LEVELS)).astype(np.float32))
+
+    def apply(self, pixels: np.ndarray) -> np.ndarray:
+        """Mid-rank of each pixel, float32 in 0..1; a constant foreground gives 0."""
+        if self.levels[0] == self.levels[-1]:
+            return np.zeros(pixels.shape, np.float32)
+        values, where = np.unique(self.levels, return_index=True)
+        last = np.append(where[1:], self.levels.size) - 1
+        ranks = (where + last) / (2 * (self.levels.size - 1))
+        return np.interp(pixels, values, ranks).astype(np.float32)
