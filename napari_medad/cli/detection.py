@@ -34,11 +34,11 @@ def detectors() -> None:
 
 
 def detect(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write into.")],
     source: Annotated[
         Path | None,
         typer.Argument(metavar="INPUT", help="Image file, study folder or DICOM series."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path(),
     detector: Annotated[str | None, typer.Option(help="Name from `medad detectors`.")] = None,
     volume: Annotated[
         str | None, typer.Option(help="Which volume to look at: t2f, ct, ...")

@@ -69,15 +69,18 @@ def detect_again(
 
 
 def _study(record: RunRecord, source: str | Path | None) -> Study:
+    """What the run looked at, with its case and volume names, wherever it lies now."""
     frame = next((s.frame for s in record.sources if s.frame is not None), None)
-    if source is not None:
-        return replace(read_study(source, frame=frame), name=record.case)
     paths = {s.volume: s.path for s in record.sources if s.path is not None}
-    if len(paths) < len(record.sources) or not paths:
+    if source is None and len(paths) < len(record.sources):
         raise MedadError(
             "The run's volumes were made in memory, so it cannot be repeated without an INPUT."
         )
-    return replace(read_study(paths, frame=frame), name=record.case)
+    study = read_study(source or record.input or paths, frame=frame)
+    if len(study.volumes) == len(record.sources) == 1:  # named after a file that may have moved
+        name, (volume,) = record.sources[0].volume, study.volumes.values()
+        study = replace(study, volumes={name: volume}, reference=name)
+    return replace(study, name=record.case)
 
 
 def _weights(record: RunRecord) -> str:

@@ -94,6 +94,7 @@ def detect(
     )
     record = RunRecord(
         case=study.name,
+        input=None if study.path is None else str(study.path.absolute()),
         detector=detector.card.name,
         settings=detector.settings.model_dump(mode="json"),
         prompt=prompt,
@@ -180,7 +181,7 @@ def _sources(study: Study) -> list[SourceRecord]:
         records.append(
             SourceRecord(
                 volume=name,
-                path=None if path is None else str(path),
+                path=None if path is None else str(path.absolute()),
                 sha256=checksum,
                 frame=source.frame if source else None,
             )

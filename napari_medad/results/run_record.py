@@ -44,6 +44,7 @@ class RunRecord(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     case: str = ""
+    input: str | None = None
     detector: str
     settings: dict[str, Any] = Field(default_factory=dict)
     prompt: str | None = None
