@@ -105,11 +105,8 @@ def _read(card: Card, path: Path, trust_pickle: bool) -> tuple[ModelFolder, dict
     if (path / "model.json").is_file():
         model = ModelFolder.read(path, card.name)
         return model, model.tensors()
-    convert = card.converter()
-    if convert is None:
-        return ModelFolder(path, card.name), read_tensors(path, trust_pickle=trust_pickle)
-    settings, facts, tensors = convert(path, trust_pickle=trust_pickle)
-    return ModelFolder(path, card.name, settings, facts), tensors
+    settings, tensors = card.convert(read_tensors(path, trust_pickle=trust_pickle))
+    return ModelFolder(path, card.name, settings), tensors
 
 
 def _try(card: Card, staged: ModelFolder, origin: Path) -> None:

@@ -8,15 +8,11 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import Tensor
 
     from napari_medad.detectors.detector import Detector
     from napari_medad.detectors.recipe import Recipe
     from napari_medad.detectors.settings import Settings
-
-    Converter = Callable[..., tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]]
 
 
 @dataclass(frozen=True)
@@ -83,16 +79,16 @@ class Card:
         """Import and return the recipe class."""
         return self._load(self.recipe_class)
 
-    def converter(self) -> Converter | None:
-        """What reads the authors' own checkpoints; None where there are none to read.
+    def convert(self, tensors: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Settings and tensors of a foreign checkpoint, with our keys.
 
-        It is the function `convert(path, *, trust_pickle) -> (settings, facts, tensors)` of the
-        package's `checkpoint.py`: what a model folder holds, with our keys.
+        A method whose authors released weights has `checkpoint.py` with a function
+        `convert(tensors) -> (settings, tensors)`; without one, keys stay as they are.
         """
         module = f"{self.package}.checkpoint"
-        if find_spec(module) is None:
-            return None
-        return getattr(import_module(module), "convert", None)
+        if find_spec(module) is None or not hasattr(import_module(module), "convert"):
+            return {}, tensors
+        return import_module(module).convert(tensors)
 
     def _load(self, where: str):  # type: ignore[no-untyped-def]
         module, name = where.split(":")

@@ -56,13 +56,9 @@ SOURCES = {
                 return Prediction({"anomaly": batch.pixels() * self.network.bias.item()})
     """,
     "checkpoint.py": """
-        from napari_medad.weights.checkpoint import read_tensors
-
-
-        def convert(path, *, trust_pickle):
-            tensors = read_tensors(path, trust_pickle=trust_pickle)
+        def convert(tensors):
             ours = {key.removeprefix("module."): value for key, value in tensors.items()}
-            return {"width": 2}, {"trained_on": "squares"}, ours
+            return {"width": 2}, ours
     """,
 }
 
