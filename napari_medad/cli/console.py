@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.box import SIMPLE
+from rich.console import Console, JustifyMethod
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
@@ -33,9 +34,11 @@ def complain(sentence: str) -> None:
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
     """A table on stdout; columns whose name ends in a unit in brackets are right-aligned."""
-    table = Table(title=title or None, title_justify="left", header_style="bold")
-    for column in columns:
-        table.add_column(column, justify="right" if column.endswith(")") else "left")
+    table = Table(title=title or None, title_justify="left", box=SIMPLE, pad_edge=False)
+    for number, column in enumerate(columns):
+        right = column.endswith(")")
+        justify: JustifyMethod = "right" if right else "left"
+        table.add_column(column, justify=justify, no_wrap=number == 0 or right, overflow="fold")
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     stdout.print(table)

@@ -13,24 +13,24 @@ from napari_medad.errors import MedadError
 
 
 def detectors() -> None:
-    """List the detectors: what each reads, needs for training, and its weights."""
+    """List the detectors: what each finds, what it needs, and its weights."""
     from napari_medad.detectors.registry import cards
     from napari_medad.weights.installed import installed_weights
 
     rows = []
     for card in cards().values():
-        have = ", ".join(installed_weights(card.name)) if card.weights else "needs none"
+        have = ", ".join(installed_weights(card.name)) or "none installed"
+        reads = f"reads {', '.join(card.modalities) or 'any volume'}"
+        learns = f"trained with {card.labels}" if card.recipe_class else "no training"
         rows.append(
             (
                 card.name,
-                card.about,
-                card.paper or "baseline",
-                ", ".join(card.modalities) or "any",
-                card.labels if card.recipe_class else "no training",
-                have or "none installed",
+                f"{card.about}\n{card.paper}".rstrip(),
+                f"{reads}; {learns}",
+                have if card.weights else "needs none",
             )
         )
-    show_table(("Name", "Finds", "Paper", "Reads", "Trained with", "Weights"), rows)
+    show_table(("Name", "Finds; paper", "Needs", "Weights"), rows)
 
 
 def detect(
@@ -139,8 +139,8 @@ def _report(detection: Any, written: list[Path]) -> None:
             )
             for f in detection.findings
         ),
-        title=f"{detection.study.name}: {len(detection.findings)} findings above "
-        f"{detection.threshold:.4g} ({record.threshold_source})",
+        title=f"{detection.study.name}: findings above {detection.threshold:.4g} "
+        f"({record.threshold_source})",
     )
     for path in written:
         say(str(path))

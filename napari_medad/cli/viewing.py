@@ -29,6 +29,12 @@ def open_input(
 
 def _viewer() -> ModuleType:
     """The viewer, imported only here, so that servers without Qt have every other command."""
+    shown = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    if sys.platform == "linux" and not any(os.environ.get(name) for name in shown):
+        raise MedadError(
+            "There is no display here for napari; start it on a desktop, over ssh -X, or under "
+            "xvfb-run."
+        )
     try:
         from napari_medad.viewer import app
     except ModuleNotFoundError as error:
@@ -38,10 +44,4 @@ def _viewer() -> ModuleType:
             f"The viewer needs {error.name}, which is not installed; run pip install "
             '"napari-medad[all]".'
         ) from None
-    shown = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
-    if sys.platform == "linux" and not any(os.environ.get(name) for name in shown):
-        raise MedadError(
-            "There is no display here for napari; start it on a desktop, over ssh -X, or under "
-            "xvfb-run."
-        )
     return app
