@@ -1,0 +1,1 @@
+"""MedSAM and MedSAM2: from a box or points to a mask."""
