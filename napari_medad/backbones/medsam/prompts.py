@@ -43,7 +43,7 @@ class Points:
     inside: np.ndarray
 
     def scaled(self, shape: tuple[int, int], size: int) -> np.ndarray:
-        """xy [n, 2] after the slice of `shape` [h, w] is resized to size x size."""
+        """Coordinates [n, 2] after the slice of `shape` [h, w] is resized to size x size."""
         h, w = shape
         return np.asarray(self.xy, np.float32) / (w, h) * size
 
