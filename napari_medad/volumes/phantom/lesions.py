@@ -1,0 +1,197 @@
+"""Lesions of several kinds: where they lie, how they look in each contrast, what is true."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import yaml
+from scipy import ndimage
+
+from napari_medad.errors import MedadError
+from napari_medad.volumes.phantom.anatomy import VENTRICLES_RAS, Anatomy, template
+
+EDGE = 0.08
+"""Width of a lesion's soft border, in radii."""
+
+
+@cache
+def lesion_kinds() -> dict[str, dict[str, Any]]:
+    """Kinds of lesion by name, from lesions.yaml."""
+    text = files(__package__).joinpath("lesions.yaml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)
+
+
+@dataclass(frozen=True, eq=False)
+class Lesion:
+    """One lesion before it is drawn.
+
+    Attributes
+    ----------
+    kind : str
+    centre : ndarray [3]
+        RAS mm.
+    radii : ndarray [3]
+        Half-axes of its ellipsoid in mm.
+    roughness : float
+        Amplitude of its outline's noise, in radii.
+    seed : int
+    """
+
+    kind: str
+    centre: np.ndarray
+    radii: np.ndarray
+    roughness: float
+    seed: int
+
+    @property
+    def reach(self) -> float:
+        """How far its outermost part goes, mm."""
+        outer = max(part["reach"] for part in lesion_kinds()[self.kind]["parts"])
+        return float(outer * self.radii.max() * (1 + 2 * self.roughness))
+
+
+def plan_lesions(rng: np.random.Generator, kinds: Sequence[str]) -> list[Lesion]:
+    """Draw number, places and sizes of lesions of the given kinds.
+
+    Raises
+    ------
+    MedadError
+        If a kind is unknown.
+    """
+    planned = []
+    for kind in kinds:
+        if kind not in lesion_kinds():
+            raise MedadError(
+                f"There is no kind of lesion '{kind}'; there are: {', '.join(lesion_kinds())}."
+            )
+        about = lesion_kinds()[kind]
+        for _ in range(int(rng.integers(about["count"][0], about["count"][1] + 1))):
+            low, high = about["radius"]
+            radius = low * (high / low) ** rng.random()
+            planned.append(
+                Lesion(
+                    kind,
+                    _place(rng, about["place"]),
+                    radius * rng.uniform(0.6, 1.0, 3),
+                    float(rng.uniform(0.08, 0.3)),
+                    int(rng.integers(2**31)),
+                )
+            )
+    return planned
+
+
+def draw_lesions(
+    lesions: Sequence[Lesion], anatomy: Anatomy, images: dict[str, np.ndarray]
+) -> np.ndarray:
+    """Draw lesions into clean images, in place.
+
+    Parameters
+    ----------
+    images : dict of str to ndarray [z, y, x]
+        Clean images by contrast; white matter near 1.
+
+    Returns
+    -------
+    truth : ndarray [z, y, x] uint8
+        0 healthy; 1 + index of the part (1 innermost) elsewhere.
+    """
+    truth = np.zeros(anatomy.texture.shape, np.uint8)
+    for lesion in lesions:
+        rng = np.random.default_rng(lesion.seed)
+        box = _box(lesion, anatomy)
+        if box is None:
+            continue
+        distance = _distance(lesion, anatomy, box, rng)
+        inside = anatomy.brain[box] & _not_ventricle(anatomy, box)
+        parts = lesion_kinds()[lesion.kind]["parts"]
+        for level, part in reversed(list(enumerate(parts, start=1))):
+            weight = np.clip((part["reach"] - distance) / EDGE + 0.5, 0, 1) * inside
+            if "only" in part:
+                share = anatomy.tissues[("gm", "wm", "csf").index(part["only"])][box]
+                weight *= np.clip((share - 0.3) / 0.3, 0, 1)
+            _paint(images, box, weight, part, rng)
+            truth[box][weight * part["blend"] > 0.4] = level
+    return truth
+
+
+def _paint(
+    images: dict[str, np.ndarray],
+    box: tuple[slice, ...],
+    weight: np.ndarray,
+    part: dict[str, Any],
+    rng: np.random.Generator,
+) -> None:
+    """Blend one part into every contrast, with a grain of its own."""
+    grain = ndimage.gaussian_filter(rng.standard_normal(weight.shape, np.float32), 1.5)
+    grain /= max(float(grain.std()), 1e-6)
+    for contrast, image in images.items():
+        mean = rng.uniform(*part[contrast])
+        value = mean * (1 + rng.uniform(0.02, 0.1) * grain)
+        blend = weight * (part["blend"] * rng.uniform(0.9, 1.0))
+        image[box] = image[box] * (1 - blend) + value * blend
+
+
+def _place(rng: np.random.Generator, where: str) -> np.ndarray:
+    """A point of the template, RAS mm, in the wanted tissue and away from the brain's base."""
+    points = _candidates(where)
+    return points[rng.integers(len(points))] + rng.uniform(-0.5, 0.5, 3)
+
+
+@cache
+def _candidates(where: str) -> np.ndarray:
+    channels, affine = template()
+    gm, wm, csf = channels[:3]
+    allowed = {
+        "gm": gm > 0.6,
+        "wm": wm > 0.7,
+        "brain": (gm + wm) > 0.8,
+        "periventricular": wm > 0.7,
+    }[where]
+    zyx = np.argwhere(allowed[::2, ::2, ::2]) * 2
+    ras = zyx[:, ::-1] @ affine[:3, :3].T + affine[:3, 3]
+    keep = ras[:, 2] > -40
+    if where == "periventricular":
+        ventricle = ndimage.binary_opening(csf > 0.7, iterations=2)
+        near = ndimage.distance_transform_edt(~ventricle)[tuple(zyx.T)] < 18
+        keep &= near & (np.abs(ras[:, 2] - VENTRICLES_RAS[2]) < 32)
+    return ras[keep].astype(np.float32)
+
+
+def _box(lesion: Lesion, anatomy: Anatomy) -> tuple[slice, ...] | None:
+    centre = np.linalg.inv(anatomy.affine) @ np.append(lesion.centre, 1)
+    half = int(np.ceil(lesion.reach / anatomy.spacing)) + 2
+    box = []
+    for middle, size in zip(centre[2::-1], anatomy.texture.shape, strict=True):
+        low, high = max(0, round(middle) - half), min(size, round(middle) + half + 1)
+        if high <= low:
+            return None
+        box.append(slice(low, high))
+    return tuple(box)
+
+
+def _distance(
+    lesion: Lesion, anatomy: Anatomy, box: tuple[slice, ...], rng: np.random.Generator
+) -> np.ndarray:
+    """Distance from the lesion's centre in its own rough radii; 1 at its outline."""
+    axes = [
+        np.arange(span.start, span.stop) * anatomy.affine[axis, axis] + anatomy.affine[axis, 3]
+        for span, axis in zip(box, (2, 1, 0), strict=True)
+    ]
+    z, y, x = np.meshgrid(*axes, indexing="ij")
+    offset = np.stack([x, y, z], -1) - lesion.centre
+    turn, _ = np.linalg.qr(rng.standard_normal((3, 3)))
+    radius = np.sqrt(((offset @ turn / lesion.radii) ** 2).sum(-1))
+    grain = max(1.0, 0.35 * lesion.radii.min() / anatomy.spacing)
+    noise = ndimage.gaussian_filter(rng.standard_normal(radius.shape), grain)
+    noise /= max(float(noise.std()), 1e-6)
+    return radius * (1 + lesion.roughness * noise)
+
+
+def _not_ventricle(anatomy: Anatomy, box: tuple[slice, ...]) -> np.ndarray:
+    """Lesions grow in tissue: fluid stays fluid."""
+    return anatomy.tissues[2][box] < 0.6
