@@ -22,6 +22,11 @@ def say(sentence: str) -> None:
     stdout.print(Text(sentence), soft_wrap=True)
 
 
+def note(sentence: str) -> None:
+    """A line on stderr, for the person at the terminal."""
+    stderr.print(Text(sentence), soft_wrap=True)
+
+
 def warn(sentence: str) -> None:
     """A line on stderr that nobody should miss."""
     stderr.print(Text(f"Warning: {sentence}", style="bold yellow"), soft_wrap=True)
@@ -45,7 +50,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: 
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[Any], str | None]]:
+def progress_bar(what: str) -> Iterator[Callable[..., str | None]]:
     """A bar on stderr with the time left, fed by progress reports.
 
     The first Ctrl-C asks the work to stop at its next report, so that it can leave
@@ -54,8 +59,8 @@ def progress_bar(what: str) -> Iterator[Callable[[Any], str | None]]:
     Yields
     ------
     callable
-        Takes an object with `done`, `total`, `unit` and `eta_s`; answers "stop" after
-        Ctrl-C.
+        Takes an object with `done`, `total`, `unit` and `eta_s`, and what else to show;
+        answers "stop" after Ctrl-C.
     """
     asked = False
 
@@ -64,7 +69,7 @@ def progress_bar(what: str) -> Iterator[Callable[[Any], str | None]]:
         if asked:
             raise KeyboardInterrupt
         asked = True
-        stderr.print("Stopping at the next step; press Ctrl-C again to stop at once.")
+        note("Stopping at the next step; press Ctrl-C again to stop at once.")
 
     columns = (
         TextColumn("{task.description}"),
@@ -77,9 +82,9 @@ def progress_bar(what: str) -> Iterator[Callable[[Any], str | None]]:
         with Progress(*columns, console=stderr) as bar:
             task = bar.add_task(what, total=None, unit="", left="")
 
-            def report(step: Any) -> str | None:
-                left = _clock(step.eta_s)
-                bar.update(task, completed=step.done, total=step.total, unit=step.unit, left=left)
+            def report(step: Any, more: str = "") -> str | None:
+                shown = {"unit": step.unit, "left": f"{_clock(step.eta_s)} {more}".rstrip()}
+                bar.update(task, completed=step.done, total=step.total, **shown)
                 return "stop" if asked else None
 
             yield report

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_medad.cli.console import progress_bar, say, show_table
+from napari_medad.cli.console import note, progress_bar, say, show_table
 from napari_medad.cli.options import Device, Set, assignments, given
+from napari_medad.errors import Cancelled
+
+if TYPE_CHECKING:
+    from napari_medad.training.progress import TrainingProgress
 
 
 def train(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A detector that can be trained.")],
     data: Annotated[
         str,
-        typer.Option(metavar="MANIFEST|FOLDER|synthetic", help="CSV or JSON manifest, or folder."),
+        typer.Option(metavar="MANIFEST|FOLDER|synthetic", help="What to learn from."),
     ],
     out: Annotated[Path, typer.Option(help="Model folder to write.")],
     preset: Annotated[str | None, typer.Option(help="A named set of options: starter, ...")] = None,
@@ -32,16 +36,26 @@ def train(
     from napari_medad import train as train_detector
 
     with progress_bar(f"train {name}") as report:
-        model = train_detector(
-            name,
-            data,
-            out,
-            resume=resume,
-            progress=report,
-            **given(preset=preset, weights=weights, device=device),
-            **assignments(settings),
-        )
-    say(str(model))
+
+        def watch(step: TrainingProgress) -> str | None:
+            if step.note:
+                note(step.note)
+            return report(step, f"loss {step.losses['loss']:.4g}" if "loss" in step.losses else "")
+
+        try:
+            model = train_detector(
+                name,
+                data,
+                out,
+                options=assignments(settings),
+                resume=resume,
+                progress=watch,
+                **given(preset=preset, weights=weights, device=device),
+            )
+        except Cancelled:
+            note(f"What was learned is kept in {out}; add --resume to go on.")
+            raise
+    say(str(model.path))
 
 
 def evaluate(

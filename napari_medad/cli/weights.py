@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_medad.cli.console import progress_bar, say, show_table, size_text, stderr
+from napari_medad.cli.console import note, progress_bar, say, show_table, size_text
 from napari_medad.errors import MedadError
 
 if TYPE_CHECKING:
@@ -74,13 +74,17 @@ def fetch(
     from napari_medad.weights.catalogue import release
 
     wanted = release(card(detector).package, detector, name)
-    stderr.print(f"{wanted.title or name}, {size_text(wanted.bytes)}: {wanted.citation}")
-    stderr.print(f"Licence: {wanted.licence}")
+    note(f"{wanted.title or name}, {size_text(wanted.bytes)}: {wanted.citation}")
+    note(f"Licence: {wanted.licence}")
     if not accept_licence and not typer.confirm("Do you accept this licence?", err=True):
         raise MedadError("Nothing was fetched, because the licence was not accepted.")
     with progress_bar(wanted.file) as report:
-        counted = Reporter(report, wanted.bytes, "bytes")
-        added = fetch_weights(detector, name, trust_pickle=trust_pickle, report=counted)
+        counter = Reporter(report, wanted.bytes // 1000, "kB")
+
+        def count(done: int, total: int) -> None:
+            counter(done // 1000, total // 1000)
+
+        added = fetch_weights(detector, name, trust_pickle=trust_pickle, report=count)
     say(f"Added; use them with --detector {detector} --weights {added.name}.")
 
 
@@ -95,18 +99,19 @@ def _rows(detector: str | None) -> Iterator[tuple[str, ...]]:
     from napari_medad.weights.installed import installed_weights
 
     for card in _cards(detector):
-        known = releases(card.package)
-        installed = installed_weights(card.name)
-        for name, found in installed.items():
-            terms = known[name].licence if name in known else "yours"
-            terms = card.licence if found.state == "starter" else terms
+        if not card.weights:
+            yield card.name, "", "needs none", "", "", ""
+        waiting = releases(card.package)
+        for name, found in installed_weights(card.name).items():
             assert found.path is not None
+            released = found.release()
+            terms = card.licence if found.state == "starter" else "yours"
+            if released is not None:
+                waiting.pop(released.name, None)
+                terms = released.licence
             size = size_text((found.path / "weights.safetensors").stat().st_size)
             checksum = found.record().sha256 or ""
             yield card.name, name, found.state, size, terms, checksum[:12]
-        for name, other in known.items():
-            if name not in installed:
-                size = size_text(other.bytes)
-                yield card.name, name, "to fetch", size, other.licence, other.sha256[:12]
-        if not card.weights:
-            yield card.name, "", "needs none", "", "", ""
+        for name, other in waiting.items():
+            size = size_text(other.bytes)
+            yield card.name, name, "to fetch", size, other.licence, other.sha256[:12]

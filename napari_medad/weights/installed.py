@@ -11,6 +11,7 @@ from platformdirs import user_data_path
 
 from napari_medad.errors import MedadError
 from napari_medad.results.run_record import WeightsRecord, WeightsState, sha256_of
+from napari_medad.weights.catalogue import Release
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +39,12 @@ class Weights:
         return WeightsRecord(
             state=self.state, name=self.name, path=str(self.path), sha256=sha256_of(tensors)
         )
+
+    def release(self) -> Release | None:
+        """The catalogue's entry they came with, where others released them."""
+        if self.path is None or not (self.path / RELEASED).is_file():
+            return None
+        return Release.model_validate_json((self.path / RELEASED).read_text(encoding="utf-8"))
 
 
 def weights_home() -> Path:
