@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from napari_medad.cli.console import note, progress_bar, say, show_table
 from napari_medad.cli.options import Device, Set, assignments, given
 from napari_medad.errors import Cancelled
-
-if TYPE_CHECKING:
-    from napari_medad.training.progress import TrainingProgress
 
 
 def train(
@@ -37,7 +34,7 @@ def train(
 
     with progress_bar(f"train {name}") as report:
 
-        def watch(step: TrainingProgress) -> str | None:
+        def watch(step: Any) -> str | None:
             if step.note:
                 note(step.note)
             return report(step, f"loss {step.losses['loss']:.4g}" if "loss" in step.losses else "")
