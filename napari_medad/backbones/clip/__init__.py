@@ -1,0 +1,1 @@
+"""CLIP encoders through open_clip, unmodified."""

@@ -1,0 +1,1 @@
+"""Prompts as vectors without any download: hashed character n-grams and radiology synonyms."""
