@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from napari_medad.cli.console import complain, say
+from napari_medad.cli.console import complain, note, say
 from napari_medad.cli.detection import detect, detectors
 from napari_medad.cli.learning import evaluate, train
 from napari_medad.cli.viewing import demo, open_input
@@ -65,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
         arguments = [a for a in arguments if a != "--debug"]
         return app(arguments, prog_name="medad", standalone_mode=False) or 0
     except (Cancelled, KeyboardInterrupt, typer.Abort):
-        complain("Cancelled.")
+        note("Cancelled.")
         return 130
     except MedadError as error:
         if debug:
