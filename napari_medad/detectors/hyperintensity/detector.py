@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
 from napari_medad.detectors.detector import Case, Prediction, SliceBatch, SliceDetector
 from napari_medad.detectors.hyperintensity import CARD
 from napari_medad.detectors.hyperintensity.settings import HyperintensitySettings
+from napari_medad.results.smoothing import median_inside
 from napari_medad.volumes.intensity import RankScale
 
 
@@ -36,9 +36,4 @@ class HyperintensityDetector(SliceDetector):
 
     def finish(self, maps: Mapping[str, np.ndarray], case: Case, state: Any) -> None:
         """Median filter in three dimensions, inside the foreground's bounding box."""
-        size = self.settings.median
-        boxes = ndimage.find_objects(case.foreground.astype(np.uint8))
-        if size == 1 or not boxes:
-            return
-        anomaly, inside = maps["anomaly"][boxes[0]], case.foreground[boxes[0]]
-        anomaly[...] = ndimage.median_filter(anomaly, size, mode="nearest") * inside
+        median_inside(maps["anomaly"], case.foreground, self.settings.median)

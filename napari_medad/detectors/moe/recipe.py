@@ -1,0 +1,211 @@
+"""How the mixture is taught: normal images of several tasks, Eq. 6, Adam."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from napari_medad.backbones.prompt.ngrams import paraphrase
+from napari_medad.detectors.moe.calibration import calibrated
+from napari_medad.detectors.moe.framing import from_square, scale_of, scaled, to_square
+from napari_medad.detectors.moe.losses import objective
+from napari_medad.detectors.moe.network import MixtureOfExperts
+from napari_medad.detectors.moe.samples import (
+    NormalSlices,
+    TaskVolume,
+    synthetic_volumes,
+    volumes_of,
+)
+from napari_medad.detectors.moe.settings import MoeArchitecture
+from napari_medad.detectors.moe.text import TextEncoder, text_encoder
+from napari_medad.detectors.recipe import Example, Recipe, TrainingOptions
+from napari_medad.errors import MedadError
+from napari_medad.volumes.foreground import foreground_of
+from napari_medad.volumes.phantom.contrast import contrasts
+from napari_medad.volumes.volume import Volume
+
+WORDINGS = 64
+"""Wordings of each task's prompt that a run learns from."""
+SYNTHETIC_SPACING = 1.5
+"""Voxel size of synthetic training brains, mm."""
+
+
+class MoeOptions(TrainingOptions, MoeArchitecture):
+    """The paper's defaults, and what it leaves open."""
+
+    epochs: int = Field(250, ge=1, title="Epochs")
+    batch_size: int = Field(64, ge=2, title="Batch size")
+    alpha: float = Field(1.0, ge=0, title="Weight of the router loss")
+    beta: float = Field(1.0, ge=0, title="Weight of the reconstruction loss")
+    warm_up: int = Field(
+        200,
+        ge=1,
+        title="Warm-up",
+        description="Steps without the hallucination head, after which the error scale is set",
+        json_schema_extra={"unit": "steps"},
+    )
+    balanced: bool = Field(
+        False, title="Balance tasks", description="Show every task equally often"
+    )
+    slices_per_volume: int = Field(48, ge=1, title="Slices of each volume")
+    brains: int = Field(
+        60, ge=1, title="Synthetic brains", description="For --data synthetic; a tenth is held out"
+    )
+    text: str = Field(
+        "auto",
+        title="Text encoder",
+        description="auto: CLIP where its weights are installed; n-grams; or a CLIP ViT-B/32 file",
+    )
+
+
+class MoeRecipe(Recipe):
+    """Normal images of one or more tasks; one expert a task."""
+
+    Options = MoeOptions
+    options: MoeOptions
+    synthetic = True
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "starter": {
+            "size": 128,
+            "hidden": 512,
+            "decoder_fc": "direct",
+            "epochs": 40,
+            "batch_size": 64,
+            "brains": 80,
+            "text": "n-grams",
+        }
+    }
+
+    def __init__(self, options: TrainingOptions, examples: Sequence[Example]) -> None:
+        super().__init__(options, examples)
+        abnormal = [e for e in examples if e.label not in (0, None)]
+        if abnormal:
+            raise MedadError(
+                f"moe learns from normal images only, but {len(abnormal)} examples are labelled "
+                "abnormal; leave them out."
+            )
+        if examples and not any(not e.held_out for e in examples):
+            raise MedadError("All examples are held out; leave some to learn from.")
+
+    @cached_property
+    def tasks(self) -> tuple[str, ...]:
+        """One prompt a task, in the experts' order."""
+        if self.examples:
+            return tuple(sorted({e.task or "Image" for e in self.examples}))
+        return tuple(table["task"] for table in contrasts().values())
+
+    @cached_property
+    def encoder(self) -> TextEncoder:
+        """What turns prompts into features."""
+        return text_encoder(self.options.text)
+
+    def network(self) -> MixtureOfExperts:
+        """A new mixture with as many experts as tasks."""
+        return MixtureOfExperts(self.options, len(self.tasks))
+
+    def volumes(
+        self, *, held_out: bool, spacing: float = SYNTHETIC_SPACING
+    ) -> Iterator[TaskVolume]:
+        """The examples' volumes, or synthetic ones."""
+        if self.examples:
+            examples = [e for e in self.examples if e.held_out == held_out]
+            return volumes_of(examples, self.tasks)
+        count = self.options.brains
+        kept = max(1, count // 10)
+        seeds = range(count - kept, count) if held_out else range(count - kept)
+        first = 1_000_000 * (self.options.seed + 1)
+        return synthetic_volumes((first + s for s in seeds), self.tasks, spacing)
+
+    def dataset(self, *, held_out: bool) -> Dataset[Any]:
+        """Slices of the volumes, kept in memory."""
+        rng = np.random.default_rng(self.options.seed)
+        wordings = [
+            [task, *(paraphrase(task, rng) for _ in range(WORDINGS - 1))] for task in self.tasks
+        ]
+        prompts = np.stack([self.encoder.encode(words) for words in wordings])
+        return NormalSlices(
+            self.volumes(held_out=held_out),
+            self.options.size,
+            self.options.intensity,
+            self.options.slices_per_volume,
+            prompts,
+            vary=not held_out,
+        )
+
+    def order(self, size: int, generator: np.random.Generator) -> np.ndarray:
+        """A permutation, or draws that show every task equally often."""
+        if not self.options.balanced or not self.examples:
+            return generator.permutation(size)
+        numbers = self._numbers
+        share = 1 / np.bincount(numbers, minlength=len(self.tasks))[numbers]
+        return generator.choice(size, size, p=share / share.sum())
+
+    @cached_property
+    def _numbers(self) -> np.ndarray:
+        """Task of every training slice."""
+        counted = self.dataset(held_out=False)
+        assert isinstance(counted, NormalSlices)
+        return counted.tasks.numpy()
+
+    def losses(self, network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Eq. 6 with its parts."""
+        assert isinstance(network, MixtureOfExperts)
+        output = network(batch["image"], batch["text"])
+        return objective(
+            network,
+            batch["image"],
+            batch["foreground"],
+            output,
+            batch["task"],
+            alpha=self.options.alpha,
+            beta=self.options.beta,
+            warm_up=self.options.warm_up,
+        )
+
+    def schedule(
+        self, optimiser: torch.optim.Optimizer, steps: int
+    ) -> torch.optim.lr_scheduler.LRScheduler:
+        """Constant as in the paper, with a linear end over the last fifth of the steps."""
+        tail = max(1, steps // 5)
+        return torch.optim.lr_scheduler.LambdaLR(
+            optimiser, lambda step: min(1.0, (steps - step + 1) / tail)
+        )
+
+    def calibrate(self, network: nn.Module) -> dict[str, Any]:
+        """Tasks, text encoder, and thresholds from held-out healthy volumes."""
+        assert isinstance(network, MixtureOfExperts)
+        spacing = 1.0
+        volumes = list(self.volumes(held_out=True, spacing=spacing))
+        where = "held out"
+        if not volumes:
+            volumes, where = list(self.volumes(held_out=False, spacing=spacing)), "training"
+        found = calibrated(network, volumes, self.tasks, self.encoder, self.options)
+        return {
+            "tasks": list(self.tasks),
+            "text_encoder": self.encoder.name,
+            "thresholds_from": f"{len(volumes)} {where} normal images",
+            **found,
+        }
+
+    def preview(self, network: nn.Module, pixels: np.ndarray) -> np.ndarray:
+        """Magnitude of the anomaly map of one slice, routed by the image alone."""
+        assert isinstance(network, MixtureOfExperts)
+        volume = Volume(pixels[None], np.eye(4))
+        foreground = foreground_of(volume)
+        scale = scale_of(self.options.intensity, volume.array, foreground)
+        image = to_square(scaled(scale, np.nan_to_num(volume.array), foreground), self.options.size)
+        image = image.to(next(network.parameters()).device)
+        with torch.inference_mode():
+            anomaly = network.anomaly(image, network(image)).abs()
+        return from_square(anomaly, *pixels.shape)[0] * foreground[0]
+
+    def model_settings(self) -> dict[str, Any]:
+        """The architecture."""
+        return self.options.model_dump(mode="json", include=set(MoeArchitecture.model_fields))
