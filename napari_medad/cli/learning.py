@@ -67,5 +67,5 @@ def evaluate(
     from napari_medad import evaluate as evaluate_case
 
     metrics = evaluate_case(anomaly, truth, mask=mask, out=out)
-    show_table(("Measure", "Value"), metrics.items())
+    show_table(("Measure", "Value"), metrics.model_dump().items())
     say(str(out))
