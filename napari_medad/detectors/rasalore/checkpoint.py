@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -86,15 +86,37 @@ def _own(model: ModelFolder) -> tuple[Rasalore, Framing, dict[str, Any]]:
     return network, framing, model.facts
 
 
-def shape_settings(network: Rasalore, framing: Framing) -> dict[str, Any]:
+def shape_settings(
+    width: int, side: int, modalities: Sequence[str], framing: Framing
+) -> dict[str, Any]:
     """What model.json keeps so that `load_network` can rebuild the network."""
     return {
         "size": SIZE,
-        "width": network.width,
-        "side": network.side,
-        "modalities": list(network.modalities),
+        "width": width,
+        "side": side,
+        "modalities": list(modalities),
         "framing": asdict(framing),
     }
+
+
+def convert(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Settings and tensors of the authors' state dicts, encoder and decoder together.
+
+    Raises
+    ------
+    MedadError
+        If they hold only one of the two, or no embedding.
+    """
+    ours = _ours(tensors)
+    lacking = {key.split(".")[0] for key in Rasalore(width=2, side=8).state_dict()} - {
+        key.split(".")[0] for key in ours
+    }
+    if lacking - {"lore"}:
+        raise MedadError(
+            f"RASALoRE's weights are two files and an embedding; give the folder with {ENCODER}, "
+            f"{DECODER} and {EMBEDDING} as --weights."
+        )
+    return shape_settings(32, 32, ("any",), PUBLISHED), ours
 
 
 def _published(folder: Path) -> Rasalore:

@@ -54,6 +54,7 @@ class Framing:
             value = 96 + 32 * (pixels - level[0]) / level[1]
             grey = np.clip(value, 1, 255) * foreground
         else:
+            pixels = pixels.astype(np.float64)
             low = pixels.min(axis=(1, 2), keepdims=True)
             high = pixels.max(axis=(1, 2), keepdims=True)
             grey = np.floor(255 * (pixels - low) / (high - low + 1e-8))

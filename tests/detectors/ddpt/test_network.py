@@ -62,9 +62,7 @@ def test_attention_is_the_last_blocks_class_row(small_network, small_clip) -> No
     x = block.ln_1(seen["x"])[0]
     weight, bias = block.attn.in_proj_weight, block.attn.in_proj_bias
     q, k = (x @ weight[i * 64 : i * 64 + 64].T + bias[i * 64 : i * 64 + 64] for i in (0, 1))
-    heads = [
-        ((q[:1, h : h + 32] @ k[:, h : h + 32].T) / 32**0.5).softmax(-1)[0] for h in (0, 32)
-    ]
+    heads = [((q[:1, h : h + 32] @ k[:, h : h + 32].T) / 32**0.5).softmax(-1)[0] for h in (0, 32)]
     expected = (heads[0] + heads[1]) / 2
     assert len(expected) == 1 + 49 + 2
     assert torch.allclose(output.attention.flatten(), expected[1:50], atol=1e-6)

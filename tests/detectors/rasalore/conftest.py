@@ -2,12 +2,23 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from napari_medad.detectors.rasalore.checkpoint import DECODER, EMBEDDING, ENCODER, load_network
+from napari_medad.detectors.rasalore.checkpoint import (
+    DECODER,
+    EMBEDDING,
+    ENCODER,
+    load_network,
+    shape_settings,
+)
+from napari_medad.detectors.rasalore.framing import Framing
 from napari_medad.detectors.rasalore.network import Rasalore, random_embedding
+from napari_medad.volumes.study import Study
+from napari_medad.volumes.volume import Volume
+from napari_medad.weights.model_folder import ModelFolder
 
 
 def _pair(name: str, *shape: int) -> dict[str, tuple[int, ...]]:
@@ -89,3 +100,38 @@ def published_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def published(published_folder: Path) -> Rasalore:
     return load_network(published_folder)[0].eval()
+
+
+SMALL = {"width": 2, "side": 8}
+
+
+def small_folder(path: Path, *, facts: dict | None = None, modalities=("any",), **framing) -> Path:
+    """A model folder with a small random network."""
+    torch.manual_seed(0)
+    network = Rasalore(**SMALL, modalities=modalities)
+    settings = shape_settings(2, 8, modalities, Framing(**framing))
+    ModelFolder(path, "rasalore", settings, facts or {}).write(network.state_dict())
+    return path
+
+
+def brain_study(modalities=("t2f",), seed: int = 0) -> Study:
+    """A ball of tissue with a bright spot, on an anisotropic grid."""
+    rng = np.random.default_rng(seed)
+    z, y, x = np.mgrid[:6, :70, :60]
+    inside = ((y - 35) / 30) ** 2 + ((x - 30) / 25) ** 2 < 1
+    affine = np.diag([-1.0, -1.0, 4.0, 1.0])
+    volumes = {}
+    for modality in modalities:
+        array = rng.normal(300, 20, inside.shape)
+        array[spot(z, y, x)] += 200
+        volumes[modality] = Volume((array * inside).astype(np.float32), affine, modality)
+    return Study.from_volumes("case", volumes)
+
+
+def spot(z, y, x) -> np.ndarray:
+    return (abs(z - 2) <= 1) & ((y - 25) ** 2 + (x - 38) ** 2 < 64)
+
+
+@pytest.fixture
+def spot_mask() -> np.ndarray:
+    return spot(*np.mgrid[:6, :70, :60])

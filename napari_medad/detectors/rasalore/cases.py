@@ -1,0 +1,114 @@
+"""Where training slices come from: the user's scans with weak masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from napari_medad.detectors.rasalore.framing import Framing
+from napari_medad.detectors.rasalore.samples import CaseSlices, slices_of
+from napari_medad.detectors.recipe import Example
+from napari_medad.errors import MedadError
+from napari_medad.volumes.foreground import foreground_of
+from napari_medad.volumes.reader import read_study
+from napari_medad.volumes.study import Study
+
+ABNORMAL_SHARE = 200 / 240**2
+"""Share of a slice that its mask must cover for the slice to teach (paper: 200 of 240 x 240)."""
+
+
+class Cases:
+    """The user's examples, opened one by one.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+    modalities : tuple of str
+    framing : Framing
+    healthy_share : float
+        Healthy slices for each abnormal one; of wholly healthy scans, slices per slice.
+    held_out : bool
+        Which of them to open.
+    """
+
+    renewed = False
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        modalities: tuple[str, ...],
+        framing: Framing,
+        healthy_share: float,
+        *,
+        held_out: bool,
+    ) -> None:
+        self.examples = [e for e in examples if e.held_out == held_out]
+        self.modalities = modalities
+        self.framing = framing
+        self.healthy_share = healthy_share
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def open(self, number: int, visit: int = 0) -> CaseSlices | None:
+        """The slices of one case, or None where it has nothing to teach.
+
+        Raises
+        ------
+        MedadError
+            If an abnormal image has no mask, a mask is on another grid, or a label is of a
+            slice that is not there.
+        """
+        example = self.examples[number]
+        study = example.study()
+        weak = _mask(example, example.mask, study)
+        refined = None if example.refined is None else _mask(example, example.refined, study)
+        wanted = self._wanted(example, study, weak)
+        if not len(wanted):
+            return None
+        return slices_of(
+            study, weak, refined, framing=self.framing, modalities=self.modalities, wanted=wanted
+        )
+
+    def _wanted(self, example: Example, study: Study, weak: np.ndarray) -> np.ndarray:
+        """Abnormal slices, and the share of healthy ones that is asked for."""
+        share = weak.mean(axis=(1, 2))
+        labels = dict(example.slices or {})
+        beyond = next((z for z in labels if not 0 <= z < len(weak)), None)
+        if beyond is not None:
+            raise MedadError(
+                f"{study.name} has a label for slice {beyond}, but only slices 0 to "
+                f"{len(weak) - 1}; correct the label."
+            )
+        normal = np.array([labels.get(z, 1) == 0 for z in range(len(weak))])
+        inside = foreground_of(study.volume()).any(axis=(1, 2))
+        abnormal = np.flatnonzero((share >= ABNORMAL_SHARE) & ~normal)
+        healthy = np.flatnonzero(inside & (normal | (share == 0)))
+        count = round(self.healthy_share * (len(abnormal) or len(healthy)))
+        even = np.linspace(0, len(healthy) - 1, min(count, len(healthy))).round().astype(int)
+        return np.concatenate([abnormal, healthy[even]])
+
+
+def _mask(example: Example, mask: Path | np.ndarray | None, study: Study) -> np.ndarray:
+    """The mask on the study's grid; empty for a normal image."""
+    volume = study.volume()
+    if mask is None:
+        abnormal = example.label != 0 or any((example.slices or {}).values())
+        if abnormal:
+            raise MedadError(
+                f"{study.name} is abnormal but has no mask; make weak masks with a detector "
+                "trained on slice labels (ddpt), or paint some."
+            )
+        return np.zeros(volume.array.shape, bool)
+    if isinstance(mask, np.ndarray):
+        array, fits = mask, mask.shape == volume.array.shape
+    else:
+        read = read_study(mask).volume()
+        array, fits = read.array, read.grid.same_as(volume.grid)
+    if not fits:
+        raise MedadError(
+            f"The mask of {study.name} is not on the image's grid; give a mask made on it."
+        )
+    return array > 0

@@ -1,0 +1,248 @@
+"""What RASALoRE learns from, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from napari_medad.detectors.rasalore import losses
+from napari_medad.detectors.rasalore.cases import Cases
+from napari_medad.detectors.rasalore.checkpoint import load_network, shape_settings
+from napari_medad.detectors.rasalore.framing import Framing, boxes_of, crop, paste
+from napari_medad.detectors.rasalore.network import SIZE, Output, Rasalore
+from napari_medad.detectors.rasalore.samples import SliceSamples
+from napari_medad.detectors.rasalore.synthesis import SyntheticCases
+from napari_medad.detectors.recipe import Example, Recipe, TrainingOptions
+from napari_medad.errors import MedadError
+from napari_medad.volumes.foreground import foreground_of
+from napari_medad.volumes.volume import Volume
+
+HEALTHY_QUANTILE = 0.995
+"""Share of healthy foreground pixels that the calibrated threshold leaves unmarked."""
+
+
+class RasaloreOptions(TrainingOptions):
+    """Paper defaults; see METHOD.md for what the paper leaves open."""
+
+    epochs: int = Field(200, ge=1, title="Epochs")
+    batch_size: int = Field(16, ge=1, title="Batch size")
+    learning_rate: float = Field(0.01, gt=0, title="Learning rate")
+    optimiser_kind: Literal["sgd", "adamw"] = Field(
+        "sgd", title="Optimiser", description="SGD halved every 20 epochs, or AdamW with cosine"
+    )
+    objective: Literal["code", "paper", "exact"] = Field(
+        "code",
+        title="Objective",
+        description="Overlap for weak masks as in the released trainer (Tversky) or the paper "
+        "(Dice), or cross-entropy and Dice for exact masks",
+    )
+    refined_term: bool = Field(
+        True, title="Use refined masks", description="Learn from the MedSAM masks where given"
+    )
+    width: int = Field(32, ge=2, le=64, title="Channels of the first stage")
+    side: Literal[8, 16, 32] = Field(32, title="Points per row")
+    lore: Literal["fixed", "reference"] = Field("fixed", title="Embedding")
+    intensity: Literal["slice", "volume"] = Field("slice", title="Grey values per")
+    gamma: float = Field(2.0, gt=0, le=4, title="Gamma")
+    modalities: tuple[str, ...] = Field(
+        ("any",), title="Modalities", description="One branch each; 'any' takes any volume"
+    )
+    bridge: str = Field(
+        "", title="Bridge", description="Model folder of the modality that others align with"
+    )
+    align_weight: float = Field(1.0, ge=0, title="Weight of the alignment")
+    per_case: int = Field(60, ge=1, title="Slices of a case per epoch")
+    healthy_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        title="Healthy slices",
+        description="Healthy slices for each abnormal one; the paper uses none",
+    )
+    synthetic_cases: int = Field(32, ge=1, title="Synthetic brains per epoch")
+
+
+class RasaloreRecipe(Recipe):
+    """Weak masks in, a segmentation network out."""
+
+    Options = RasaloreOptions
+    options: RasaloreOptions
+    synthetic = True
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "starter": {
+            "objective": "exact",
+            "optimiser_kind": "adamw",
+            "learning_rate": 1e-3,
+            "width": 16,
+            "side": 16,
+            "intensity": "volume",
+            "gamma": 1.0,
+            "healthy_share": 0.3,
+            "per_case": 24,
+            "synthetic_cases": 24,
+            "epochs": 12,
+        }
+    }
+
+    def __init__(self, options: RasaloreOptions, examples: Sequence[Example]) -> None:
+        super().__init__(options, examples)
+        self.framing = Framing(options.intensity, options.gamma)
+        self.bridge: Rasalore | None = None
+        if options.bridge:
+            self.bridge = load_network(Path(options.bridge))[0].eval().requires_grad_(False)
+            self.bridge_branch = self._bridge_modality(self.bridge)
+
+    def _bridge_modality(self, bridge: Rasalore) -> int:
+        """Position of the bridge's modality among those to be trained."""
+        modality = bridge.modalities[0]
+        if len(bridge.modalities) != 1 or modality not in self.options.modalities:
+            raise MedadError(
+                f"The bridge {self.options.bridge} was trained on "
+                f"{', '.join(bridge.modalities)}; it must be a model of one of the modalities "
+                f"{', '.join(self.options.modalities)}."
+            )
+        if bridge.side != self.options.side:
+            raise MedadError(
+                f"The bridge {self.options.bridge} has {bridge.side} points per row; set "
+                f"side={bridge.side}."
+            )
+        return self.options.modalities.index(modality)
+
+    def network(self) -> nn.Module:
+        """A random network, or the bridge's shared parts with new branches."""
+        o = self.options
+        if self.bridge is None:
+            return Rasalore(o.width, o.side, o.modalities, o.lore, o.seed)
+        network = Rasalore(self.bridge.width, self.bridge.side, o.modalities, o.lore, o.seed)
+        for part in ("encoder", "refiner", "decoder"):
+            getattr(network, part).load_state_dict(getattr(self.bridge, part).state_dict())
+        return network
+
+    def dataset(self, *, held_out: bool) -> SliceSamples:
+        """Slices of the cases; the held-out ones are the same every time."""
+        o = self.options
+        cases = (
+            Cases(self.examples, o.modalities, self.framing, o.healthy_share, held_out=held_out)
+            if self.examples
+            else SyntheticCases(
+                o.synthetic_cases, o.modalities, self.framing, o.seed, held_out=held_out
+            )
+        )
+        return SliceSamples(
+            len(cases),
+            cases.open,
+            o.per_case,
+            renewed=cases.renewed,
+            varied=not held_out,
+        )
+
+    def losses(self, network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """L_dec + L_PA + L_struct of every modality present, and lambda L_align."""
+        terms: dict[str, list[Tensor]] = {"mask": [], "points": [], "structure": [], "align": []}
+        bridge = self._bridge_embedding(batch)
+        for branch in range(batch["image"].shape[1]):
+            there = batch["present"][:, branch]
+            if not there.any():
+                continue
+            one = {key: value[there] for key, value in batch.items()}
+            output = network(one["image"][:, branch, None], branch)
+            targets = losses.points_of(one["weak"][:, ::2, ::2], self.options.side)
+            embedding = output.embedding.float()
+            terms["mask"].append(self._mask_loss(output, one))
+            terms["points"].append(losses.point_loss(output.activations.float(), targets))
+            terms["structure"].append(losses.structure_loss(embedding, targets))
+            if bridge is not None:
+                seen = one["present"][:, self.bridge_branch]
+                if seen.any():
+                    aligned = losses.alignment_loss(embedding[seen], bridge[there][seen])
+                    terms["align"].append(aligned)
+        means = {key: torch.stack(values).mean() for key, values in terms.items() if values}
+        weight = {"align": self.options.align_weight}
+        total = torch.stack([weight.get(key, 1.0) * mean for key, mean in means.items()]).sum()
+        return {"loss": total, **means}
+
+    def _mask_loss(self, output: Output, one: Mapping[str, Tensor]) -> Tensor:
+        logits = output.logits[:, 0].float()
+        if self.options.objective == "exact":
+            return losses.exact_loss(logits, one["weak"])
+        refined = one["refined"] * float(self.options.refined_term)
+        return losses.decoder_loss(
+            logits.sigmoid(), one["weak"], refined, one["weights"], self.options.objective
+        )
+
+    def _bridge_embedding(self, batch: Mapping[str, Tensor]) -> Tensor | None:
+        """The frozen bridge's embeddings of the very images of this batch."""
+        if self.bridge is None:
+            return None
+        image = batch["image"][:, self.bridge_branch, None]
+        with torch.no_grad():
+            return self.bridge.to(image.device)(image).embedding.float()
+
+    def optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
+        """SGD with momentum 0.9 (paper), or AdamW."""
+        if self.options.optimiser_kind == "sgd":
+            return torch.optim.SGD(
+                network.parameters(), lr=self.options.learning_rate, momentum=0.9
+            )
+        return torch.optim.AdamW(
+            network.parameters(), lr=self.options.learning_rate, weight_decay=1e-4
+        )
+
+    def schedule(
+        self, optimiser: torch.optim.Optimizer, steps: int
+    ) -> torch.optim.lr_scheduler.LRScheduler:
+        """Constant for 21 epochs, then halved every 20 (paper); a warm-up and cosine for AdamW."""
+        if self.options.optimiser_kind == "adamw":
+            return torch.optim.lr_scheduler.OneCycleLR(
+                optimiser, self.options.learning_rate, total_steps=max(steps, 2), pct_start=0.1
+            )
+        per_epoch = max(1, steps // self.options.epochs)
+
+        def factor(step: int) -> float:
+            return 0.5 ** max(0, (step // per_epoch - 1) // 20)
+
+        return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
+
+    def calibrate(self, network: nn.Module) -> dict[str, Any]:
+        """Threshold above which at most 0.5 % of a held-out healthy slice lies, at least 0.5."""
+        held_out = self.dataset(held_out=True)
+        device = next(network.parameters()).device
+        healthy = []
+        with torch.inference_mode():
+            for index in range(len(held_out)):
+                sample = held_out[index]
+                if sample["weak"].any():
+                    continue
+                for branch in sample["present"].nonzero().flatten().tolist():
+                    image = sample["image"][branch]
+                    logits = network(image[None, None].to(device), branch).logits[0, 0]
+                    visible = image.repeat_interleave(2, 0).repeat_interleave(2, 1) > 0
+                    healthy.append(logits.float().sigmoid().cpu()[visible].numpy())
+        facts: dict[str, Any] = {"healthy_slices": len(healthy)}
+        if healthy:
+            level = float(np.quantile(np.concatenate(healthy), HEALTHY_QUANTILE))
+            facts["threshold"] = round(max(0.5, level), 4)
+        return facts
+
+    def preview(self, network: nn.Module, pixels: np.ndarray) -> np.ndarray:
+        """Map of one slice in the network's first modality."""
+        turned = self.framing.turn(pixels[None].astype(np.float32))
+        inside = self.framing.turn(foreground_of(Volume(pixels[None], np.eye(4))))
+        grey = self.framing.grey(turned, inside, self.framing.level(turned, inside))
+        boxes = boxes_of(grey)
+        device = next(network.parameters()).device
+        with torch.inference_mode():
+            logits = network(crop(grey, boxes, SIZE)[:, None].to(device)).logits[:, 0]
+        pasted = paste(logits.float().sigmoid().cpu(), boxes, (grey.shape[1], grey.shape[2]))
+        return self.framing.turn(pasted)[0]
+
+    def model_settings(self) -> dict[str, Any]:
+        """Shape of the network, its modalities and framing."""
+        o = self.options
+        return shape_settings(o.width, o.side, o.modalities, self.framing)

@@ -1,0 +1,163 @@
+"""What is cut out to learn from, and that learning goes the right way."""
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import default_collate
+
+from napari_medad.detectors.rasalore.recipe import RasaloreOptions, RasaloreRecipe
+from napari_medad.detectors.rasalore.samples import vary
+from napari_medad.detectors.rasalore.synthesis import SyntheticCases, with_head
+from napari_medad.detectors.recipe import Example
+from napari_medad.errors import MedadError
+
+from .conftest import SMALL, brain_study, small_folder
+
+
+def recipe(*examples: Example, **options) -> RasaloreRecipe:
+    return RasaloreRecipe(RasaloreOptions(**SMALL, per_case=4, **options), examples)
+
+
+def example(mask, **more) -> Example:
+    return Example(brain_study().volume(), label=1, mask=mask, **more)
+
+
+def test_only_abnormal_slices_teach_unless_healthy_ones_are_wanted(spot_mask) -> None:
+    paper = recipe(example(spot_mask)).dataset(held_out=False)
+    assert all(paper[i]["weak"].any() for i in range(4))
+    mixed = recipe(example(spot_mask), healthy_share=1.0).dataset(held_out=False)
+    assert len(mixed._next_case(0)) == 6
+
+
+def test_mask_and_image_are_cut_alike(spot_mask) -> None:
+    sample = recipe(example(spot_mask, held_out=True)).dataset(held_out=True)[0]
+    bright = sample["image"][0] > 140
+    weak = sample["weak"][::2, ::2] > 0
+    assert bright[weak].float().mean() > 0.9
+    assert bright[~weak].float().mean() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda m: example(None), "has no mask"),
+        (lambda m: example(m[:3]), "not on the image's grid"),
+        (lambda m: example(m, slices={17: 1}), "slice 17"),
+        (lambda m: example(np.zeros_like(m)), "holds a slice"),
+    ],
+)
+def test_what_cannot_teach_is_told(spot_mask, made, said) -> None:
+    samples = recipe(made(spot_mask)).dataset(held_out=False)
+    with pytest.raises(MedadError, match=said):
+        samples[0]
+
+
+@pytest.mark.parametrize("objective", ["code", "paper", "exact"])
+def test_a_few_steps_lower_the_loss(spot_mask, objective) -> None:
+    torch.manual_seed(0)
+    taught = recipe(example(spot_mask, held_out=True), objective=objective, lore="fixed")
+    network = taught.network().train()
+    samples = taught.dataset(held_out=True)
+    batch = default_collate([samples[i] for i in range(4)])
+    optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(12):
+        terms = taught.losses(network, batch)
+        optimiser.zero_grad()
+        terms["loss"].backward()
+        optimiser.step()
+        losses.append(terms["loss"].item())
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_published_schedule_halves_after_epoch_21() -> None:
+    taught = recipe()
+    optimiser = taught.optimiser(taught.network())
+    schedule = taught.schedule(optimiser, steps=400)
+    rates = []
+    for _ in range(400):
+        rates.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        schedule.step()
+    assert rates[0] == rates[41] == 0.01
+    assert rates[42] == 0.005
+    assert rates[82] == 0.0025
+
+
+def test_branches_align_with_the_bridge_and_missing_modalities_are_skipped(tmp_path) -> None:
+    bridge = small_folder(tmp_path / "bridge", modalities=("t2w",))
+    taught = recipe(modalities=("t1n", "t2w"), bridge=str(bridge))
+    network = taught.network()
+    shared = taught.bridge.encoder.stage1[0].weight
+    assert torch.equal(network.encoder.stage1[0].weight, shared)
+    batch = {
+        "image": torch.rand(3, 2, 128, 128) * 255,
+        "present": torch.tensor([[True, True], [False, True], [True, False]]),
+        "weak": (torch.rand(3, 256, 256) > 0.5).float(),
+        "refined": torch.zeros(3, 256, 256),
+        "weights": torch.rand(3, 3, 256, 256),
+    }
+    terms = taught.losses(network.eval(), batch)
+    terms["loss"].backward()
+    assert terms["align"] > 0
+    assert all(p.grad is None for p in taught.bridge.parameters())
+    batch["present"][:, 1] = False
+    assert "align" not in taught.losses(network, batch)
+
+
+def test_a_bridge_of_a_modality_that_is_not_taught_is_refused(tmp_path) -> None:
+    bridge = small_folder(tmp_path / "bridge", modalities=("ct",))
+    with pytest.raises(MedadError, match="trained on ct"):
+        recipe(modalities=("t1n", "t2w"), bridge=str(bridge))
+
+
+def test_variation_moves_mask_and_image_together() -> None:
+    image, masks = torch.zeros(1, 128, 128), torch.zeros(2, 256, 256)
+    image[0, 30:60, 40:90] = 200
+    masks[:, 60:120, 80:180] = 1
+    for seed in range(8):
+        moved, marked = vary(image.clone(), masks, np.random.default_rng(seed))
+        seen, marked = moved[0] > 120, marked[0, ::2, ::2] > 0
+        assert (seen & marked).sum() > 0.93 * marked.sum()
+        assert moved.max() <= 255
+
+
+def test_synthetic_cases_are_the_same_for_a_seed_and_others_when_held_out() -> None:
+    framing = recipe().framing
+    one, same = (SyntheticCases(2, ("any",), framing, 3, held_out=False) for _ in range(2))
+    other = SyntheticCases(2, ("any",), framing, 3, held_out=True)
+    first = one.open(1, 0)
+    assert np.array_equal(first.images, same.open(1, 0).images)
+    assert not np.array_equal(first.images, one.open(1, 1).images)
+    assert not other.open(0).weak.any()
+    assert first.images.shape[1:] == (1, 128, 128)
+
+
+def test_a_head_surrounds_the_brain_and_leaves_it_where_it_was() -> None:
+    volume = brain_study().volume()
+    head = with_head(volume, np.random.default_rng(0))
+    pad = (head.array.shape[1] - volume.array.shape[1]) // 2
+    middle = head.array[:, pad:-pad, pad:-pad]
+    brain = volume.array > 0
+    assert np.abs(middle - volume.array)[brain].max() <= 0.5
+    assert (head.array > 0).sum() > 1.2 * brain.sum()
+    x, y, z = 10, 20, 1
+    moved = head.to_ras((z, y + pad, x + pad))
+    assert np.allclose(volume.to_ras((z, y, x)), moved)
+
+
+def test_calibration_needs_healthy_slices(spot_mask) -> None:
+    network = recipe().network().eval()
+    none = recipe(example(spot_mask, held_out=True)).calibrate(network)
+    assert none == {"healthy_slices": 0}
+    normal = Example(brain_study().volume(), label=0, held_out=True)
+    facts = recipe(normal, healthy_share=1.0).calibrate(network)
+    assert facts["healthy_slices"] == 4
+    assert 0.5 <= facts["threshold"] <= 1
+
+
+def test_preview_is_as_large_as_the_slice() -> None:
+    taught = recipe()
+    map_ = taught.preview(taught.network().eval(), brain_study().volume().array[2])
+    assert map_.shape == (70, 60)
+    assert map_.dtype == np.float32
