@@ -38,6 +38,9 @@ class Example:
         Labels of single axial slices, where the user gave them.
     held_out : bool
         For calibration and validation, never for gradients.
+    patient : str
+        Whose image it is: a patient's images are held out together or not at all. Kept in
+        memory only. Empty where the file's name has to tell.
     """
 
     image: Path | Volume
@@ -47,6 +50,7 @@ class Example:
     refined: Path | np.ndarray | None = None
     slices: Mapping[int, int] | None = None
     held_out: bool = False
+    patient: str = ""
 
     def study(self) -> Study:
         """Read the image; a folder is read as one study."""
@@ -66,6 +70,29 @@ class TrainingOptions(Settings):
     seed: int = Field(0, ge=0, title="Random seed")
     workers: int = Field(0, ge=0, title="Loader processes")
     precision: Literal["auto", "bf16", "fp32"] = Field("auto", title="Precision")
+    held_out_share: float = Field(
+        0.1,
+        ge=0,
+        le=0.5,
+        title="Held-out share",
+        description="Share of patients kept for calibration where the data mark none",
+    )
+    checkpoint_s: float = Field(
+        60,
+        gt=0,
+        title="Save every",
+        description="What a crash may cost at most",
+        json_schema_extra={"unit": "s", "advanced": True},
+    )
+    devices: int = Field(1, ge=1, title="GPUs", json_schema_extra={"advanced": True})
+    num_nodes: int = Field(1, ge=1, title="Machines", json_schema_extra={"advanced": True})
+    strategy: Literal["auto", "ddp"] = Field(
+        "auto",
+        title="Strategy",
+        description="Over several GPUs: 'auto' copes with parameters that a step leaves unused, "
+        "'ddp' is faster where there are none",
+        json_schema_extra={"advanced": True},
+    )
 
 
 class Recipe(ABC):
@@ -95,7 +122,20 @@ class Recipe(ABC):
 
     @abstractmethod
     def dataset(self, *, held_out: bool) -> Dataset[Any]:
-        """Samples for gradients, or the held-out ones. Items are dicts of tensors."""
+        """Samples for gradients, or the held-out ones. Items are dicts of tensors.
+
+        An item may draw random numbers from the global generators of torch and numpy, or
+        from ones seeded by them: the loop seeds these for every item from the run's seed,
+        the epoch and the index, so that a resumed run sees what an uninterrupted one does.
+        A dataset with a method `set_epoch(epoch)` is told every epoch's number.
+        """
+
+    def order(self, size: int, generator: np.random.Generator) -> np.ndarray:
+        """Order [n] of one epoch's samples: a permutation, unless the recipe balances tasks.
+
+        Of the same length every epoch.
+        """
+        return generator.permutation(size)
 
     @abstractmethod
     def losses(self, network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,0 +1,78 @@
+"""`medad.train`: what a recipe declares, carried out by the one training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_medad.detectors.device import Device
+from napari_medad.detectors.recipe import Example
+from napari_medad.inference.progress import Callback
+from napari_medad.training.folder import TrainingFolder
+from napari_medad.training.plan import Plan, Wanted
+from napari_medad.training.progress import looking
+from napari_medad.training.run import Run, Slice
+from napari_medad.weights.model_folder import ModelFolder
+
+
+def train(
+    name: str,
+    data: str | Path | Sequence[Example],
+    out: str | Path,
+    *,
+    options: Mapping[str, Any] | None = None,
+    preset: str | None = None,
+    weights: str | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    progress: Callback | None = None,
+    preview: Slice | None = None,
+) -> ModelFolder:
+    """Train a detector.
+
+    Parameters
+    ----------
+    name : str
+        A detector with a recipe.
+    data : path, "synthetic" or sequence of Example
+        A folder of images (its sub-folders are tasks), a CSV or JSON manifest, the recipe's
+        own synthetic images, or examples in memory.
+    out : path
+        Folder for the model; while training also for history.csv and the checkpoint.
+    options : mapping, optional
+        The recipe's options by name; they go before the preset's.
+    preset : str, optional
+        A named set of options of the recipe.
+    weights : str, optional
+        Fine-tune from these: an installed name, a model folder or a file.
+    device : {"auto", "cpu", "cuda", "cuda:N", "mps"}
+    resume : bool
+        Go on with the unfinished run in `out`: same options, same data, same random
+        numbers, so that the model is the one that an uninterrupted run gives.
+    progress : callable, optional
+        Takes a `TrainingProgress`; answers "pause", "stop" or anything else to go on.
+    preview : callable, optional
+        Gives the slice [h, w] whose anomaly map to report at the end of an epoch, or None.
+
+    Returns
+    -------
+    ModelFolder
+        In `out`. Its facts hold what calibration found, and under "training" the recipe,
+        options, counts of the data, versions and last losses.
+
+    Raises
+    ------
+    MedadError
+        Wrong detector, option, data, weights or folder; a loss that diverges.
+    Cancelled
+        If `progress` answered "stop". What was learned can be resumed.
+    """
+    folder = TrainingFolder(Path(out).expanduser())
+    wanted = Wanted(name, data, options or {}, preset, weights)
+    look = looking(progress)
+    plan = Plan.again(wanted, folder, look) if resume else Plan.new(wanted, look)
+    where = Device.choose(device, plan.recipe.options.precision)
+    if not resume:
+        folder.begin(plan.request)
+    return Run(plan, folder, where, progress, preview).complete()

@@ -1,0 +1,126 @@
+"""A table of examples: CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from napari_medad.detectors.recipe import Example
+from napari_medad.errors import MedadError
+
+ENDINGS = (".csv", ".tsv", ".json")
+LABELS = {"": None, "0": 0, "normal": 0, "healthy": 0, "1": 1, "abnormal": 1, "anomalous": 1}
+SPLITS = {"": False, "train": False, "training": False} | dict.fromkeys(
+    ("held-out", "held_out", "val", "valid", "validation", "calibration"), True
+)
+"""Whether a split's images are held out; "test" images are not looked at."""
+
+
+def read_manifest(path: Path) -> tuple[Example, ...]:
+    """The examples of a manifest.
+
+    Columns, of which only `image` must be there: `image`, `mask`, `refined` (paths,
+    relative to the manifest), `task`, `label` (0 or normal, 1 or abnormal, empty for
+    unknown; 0 where the column is missing), `slices` ("12:1 13:0": axial slice and its
+    label), `split` (train, held-out or test; test rows are left out), `patient`. A JSON
+    manifest is a list of such objects, or {"examples": [...]}. Other columns are ignored.
+
+    Raises
+    ------
+    MedadError
+        Names the file, the row and the field that is wrong.
+    """
+    rows = _json_rows(path) if path.suffix.lower() == ".json" else _csv_rows(path)
+    found = []
+    for where, row in rows:
+        if "image" not in row:
+            raise MedadError(f"{where} has no 'image'; name the column or field 'image'.")
+        text = {key: "" if v is None else v for key, v in row.items()}
+        if str(text.get("split", "")).strip().lower() != "test":
+            found.append(_example(text, where, path.parent))
+    return tuple(found)
+
+
+def _example(row: Mapping[str, Any], where: str, home: Path) -> Example:
+    image = _file(row, "image", where, home)
+    if image is None:
+        raise MedadError(f"{where} names no image; fill in its 'image' or delete the row.")
+    return Example(
+        image,
+        task=str(row.get("task", "")).strip(),
+        label=_choice(row.get("label", "0"), LABELS, "label", where),
+        mask=_file(row, "mask", where, home),
+        refined=_file(row, "refined", where, home),
+        slices=_slices(row.get("slices", ""), where),
+        held_out=bool(_choice(row.get("split", ""), SPLITS, "split", where)),
+        patient=str(row.get("patient", "")).strip(),
+    )
+
+
+def _file(row: Mapping[str, Any], key: str, where: str, home: Path) -> Path | None:
+    text = str(row.get(key, "")).strip()
+    if not text:
+        return None
+    path = home / Path(text).expanduser()
+    if not path.exists():
+        raise MedadError(f"{where} names the {key} {text}, which is not there; correct the path.")
+    return path
+
+
+def _choice(value: Any, choices: Mapping[str, Any], key: str, where: str) -> Any:
+    text = str(value).strip().lower()
+    text = text.removesuffix(".0")
+    if text not in choices:
+        known = ", ".join(c for c in choices if c)
+        raise MedadError(f"{where} has the {key} '{value}'; it must be one of {known}.")
+    return choices[text]
+
+
+def _slices(value: Any, where: str) -> dict[int, int] | None:
+    """Slice labels from {"12": 1} or "12:1 13:0"."""
+    if not value:
+        return None
+    parts = re.split(r"[\s,;]+", value.strip()) if isinstance(value, str) else value
+    try:
+        pairs = parts.items() if isinstance(parts, Mapping) else (p.split(":") for p in parts)
+        labels = {int(z): int(label) for z, label in pairs}
+    except (ValueError, TypeError, AttributeError):
+        labels = {}
+    if not labels or any(z < 0 or label not in (0, 1) for z, label in labels.items()):
+        raise MedadError(
+            f"{where} has slices '{value}'; write slice:label pairs such as 12:1 13:0, with "
+            "label 0 or 1."
+        )
+    return labels
+
+
+def _csv_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            first = stream.readline()
+            stream.seek(0)
+            mark = max(("\t", ";", ","), key=first.count)
+            reader = csv.DictReader(stream, delimiter=mark, skipinitialspace=True)
+            return [(f"Line {reader.line_num} of {path}", _lower(row)) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise MedadError(f"{path} cannot be read as CSV ({error}); save it as UTF-8.") from None
+
+
+def _json_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise MedadError(f"{path} is not readable JSON ({error}); correct it.") from None
+    rows = held.get("examples") if isinstance(held, dict) else held
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise MedadError(f"{path} must be a list of objects, each with at least an 'image'.")
+    return [(f"Example {i} of {path}", _lower(row)) for i, row in enumerate(rows, 1)]
+
+
+def _lower(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """The row by lower-case column; cells beyond the header are dropped."""
+    return {str(key).strip().lower(): value for key, value in row.items() if key is not None}
