@@ -72,16 +72,16 @@ class Detection:
 
     def at(self, threshold: float | None = None, minimum_ml: float | None = None) -> Detection:
         """The same maps cut at another threshold or minimum size (mL)."""
+        changed: dict[str, object] = {}
+        if threshold is not None:
+            changed = {
+                "threshold": float(threshold),
+                "threshold_value": float(threshold),
+                "threshold_source": "set by the user",
+            }
         threshold = self.threshold if threshold is None else float(threshold)
         minimum_ml = self.minimum_ml if minimum_ml is None else float(minimum_ml)
-        record = self.record.model_copy(
-            update={
-                "threshold": threshold,
-                "threshold_value": threshold,
-                "threshold_source": "set by the user",
-                "minimum_ml": minimum_ml,
-            }
-        )
+        record = self.record.model_copy(update=changed | {"minimum_ml": minimum_ml})
         return replace(self, threshold=threshold, minimum_ml=minimum_ml, record=record)
 
     def save(self, folder: str | Path) -> list[Path]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import cc3d
 import numpy as np
@@ -95,26 +95,38 @@ def find(
     box = _bounding_box(above)
     if box is None:
         return labels, []
-    components, count = cc3d.connected_components(above[box], connectivity=26, return_N=True)
-    sizes = np.bincount(components.ravel(), minlength=count + 1)
+    components = cc3d.connected_components(above[box], connectivity=26)
+    about = cc3d.statistics(components, no_slice_conversion=True)
+    sizes = about["voxel_counts"][1:]
     smallest = max(1.0, minimum_ml / volume.voxel_volume - 1e-6)
-    kept = [i for i in np.argsort(-sizes[1:], kind="stable") + 1 if sizes[i] >= smallest]
-    kept = kept[: np.iinfo(np.uint16).max]
-    renumber = np.zeros(count + 1, np.uint16)
-    renumber[kept] = np.arange(1, len(kept) + 1)
+    order = np.argsort(-sizes.astype(np.int64), kind="stable")
+    kept = order[sizes[order] >= smallest][: np.iinfo(np.uint16).max] + 1
+    renumber = np.zeros(sizes.size + 1, np.uint16)
+    renumber[kept] = np.arange(1, kept.size + 1)
     labels[box] = renumber[components]
-    return labels, _describe(labels[box], anomaly[box], box, volume, len(kept), category)
+    spans = about["bounding_boxes"][kept].reshape(-1, 3, 2).astype(int)
+    shapes = _Shapes(sizes[kept - 1], about["centroids"][kept], spans[..., 0], spans[..., 1])
+    return labels, _describe(labels[box], anomaly[box], box, volume, shapes, category)
+
+
+class _Shapes(NamedTuple):
+    """Voxels [n], centroids, first and last voxel [n, 3] (z, y, x) of components in a box."""
+
+    sizes: np.ndarray
+    centroids: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
 
 
 def _bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
-    spans = []
-    for axis in range(3):
-        other = tuple(a for a in range(3) if a != axis)
-        hit = np.flatnonzero(mask.any(axis=other))
-        if hit.size == 0:
-            return None
-        spans.append(slice(int(hit[0]), int(hit[-1]) + 1))
-    return spans[0], spans[1], spans[2]
+    planes = np.flatnonzero(mask.any(axis=(1, 2)))
+    if planes.size == 0:
+        return None
+    z = slice(int(planes[0]), int(planes[-1]) + 1)
+    shadow = np.asarray(mask[z].any(axis=0))
+    rows, columns = np.flatnonzero(shadow.any(axis=1)), np.flatnonzero(shadow.any(axis=0))
+    y, x = (slice(int(hit[0]), int(hit[-1]) + 1) for hit in (rows, columns))
+    return z, y, x
 
 
 def _describe(
@@ -122,36 +134,34 @@ def _describe(
     scores: np.ndarray,
     box: tuple[slice, slice, slice],
     volume: Volume,
-    count: int,
+    shapes: _Shapes,
     category: str,
 ) -> list[Finding]:
-    """Statistics of every label in one pass over the labelled voxels only."""
-    if count == 0:
-        return []
+    """Findings of every label, each score read once."""
+    voxel_ml = volume.voxel_volume
     where = np.flatnonzero(labels)
-    ids, score = labels.ravel()[where], scores.ravel()[where]
+    ids = labels.ravel()[where]
     order = np.argsort(ids, kind="stable")
-    ids, score, where = ids[order], score[order], where[order]
-    zyx = np.stack(np.unravel_index(where, labels.shape), axis=1)
-    starts = np.searchsorted(ids, np.arange(1, count + 2))
+    where, score = where[order], scores[labels > 0][order]
+    ends = np.cumsum(shapes.sizes, dtype=np.int64)
     origin = np.array([s.start for s in box])
+    centroids = volume.to_ras(shapes.centroids + origin)
+    extents = (shapes.last - shapes.first + 1) * np.array(volume.spacing)
     found = []
-    for i, (a, b) in enumerate(itertools.pairwise(starts), start=1):
-        part, values = zyx[a:b] + origin, score[a:b]
-        low, high = part.min(0), part.max(0)
-        centroid = volume.to_ras(part.mean(0))
-        extent = (high - low + 1) * np.array(volume.spacing)
-        peak = part[int(np.argmax(values))]
+    for i, (end, size) in enumerate(zip(ends, shapes.sizes, strict=True)):
+        values = score[end - size : end]
+        highest = int(np.argmax(values))
+        peak = np.unravel_index(where[end - size + highest], labels.shape) + origin
         found.append(
             Finding(
-                id=i,
-                volume_ml=float((b - a) * volume.voxel_volume),
-                max_score=float(values.max()),
+                id=i + 1,
+                volume_ml=float(size * voxel_ml),
+                max_score=float(values[highest]),
                 mean_score=float(values.mean()),
-                centroid_ras=(float(centroid[0]), float(centroid[1]), float(centroid[2])),
-                peak_zyx=(int(peak[0]), int(peak[1]), int(peak[2])),
-                extent_mm=(float(extent[0]), float(extent[1]), float(extent[2])),
-                slices=(int(low[0]), int(high[0])),
+                centroid_ras=tuple(centroids[i].tolist()),
+                peak_zyx=tuple(peak.tolist()),
+                extent_mm=tuple(extents[i].tolist()),
+                slices=(int(shapes.first[i, 0] + origin[0]), int(shapes.last[i, 0] + origin[0])),
                 category=category,
             )
         )

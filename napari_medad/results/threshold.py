@@ -16,26 +16,30 @@ def check_threshold(text: str | float) -> str | float:
     Raises
     ------
     MedadError
-        If it is none of these, or Q is outside (0, 1).
+        If it is none of these, the number is not finite, or Q is outside (0, 1).
     """
     if isinstance(text, int | float):
-        return float(text)
+        return _finite(float(text))
     text = text.strip().lower()
     if text == "auto":
         return text
     try:
-        if text.startswith("quantile:"):
-            q = float(text.removeprefix("quantile:"))
-            if not 0 < q < 1:
-                raise MedadError(f"The quantile in '{text}' must lie between 0 and 1.")
-            return f"quantile:{q:g}"
-        return float(text)
-    except ValueError as error:
-        if isinstance(error, MedadError):
-            raise
+        number = float(text.removeprefix("quantile:"))
+    except ValueError:
         raise MedadError(
             f"The threshold '{text}' is not understood; write auto, quantile:0.98 or a number."
         ) from None
+    if not text.startswith("quantile:"):
+        return _finite(number)
+    if not 0 < number < 1:
+        raise MedadError(f"The quantile in '{text}' must lie between 0 and 1.")
+    return f"quantile:{number:g}"
+
+
+def _finite(number: float) -> float:
+    if not np.isfinite(number):
+        raise MedadError(f"The threshold cannot be {number}; give a finite number.")
+    return number
 
 
 def threshold_value(
