@@ -49,7 +49,7 @@ class DdptOptions(TrainingOptions):
 
 
 class LabelledSlices(Dataset[dict[str, Tensor]]):
-    """Axial slices and their labels; every fifth is held out.
+    """Axial slices and their labels.
 
     Raises
     ------
@@ -60,7 +60,6 @@ class LabelledSlices(Dataset[dict[str, Tensor]]):
     def __init__(self, examples: Sequence[Example], *, held_out: bool) -> None:
         self.varied = not held_out
         pictures, labels, held = [], [], []
-        marked = any(e.held_out for e in examples)
         for example in examples:
             slices, found = labelled_slices(example)
             pictures += list(slices)
@@ -71,7 +70,7 @@ class LabelledSlices(Dataset[dict[str, Tensor]]):
             raise MedadError(
                 f"All {len(labels)} labelled slices are {kind}; label slices of both kinds."
             )
-        kept = [i for i in range(len(labels)) if (held[i] if marked else i % 5 == 4) == held_out]
+        kept = [i for i in range(len(labels)) if held[i] == held_out]
         self.pictures = [pictures[i] for i in kept]
         self.labels = [labels[i] for i in kept]
         self.vary = v2.Compose(
