@@ -264,7 +264,7 @@ def test_evaluate_measures_a_perfect_map_as_perfect(capsys, scan, tmp_path):
     assert status == 0
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["average_precision"] == pytest.approx(1)
-    assert "average_precision" in told
+    assert "average precision   1" in told
 
 
 @pytest.mark.parametrize("command", [["demo"], ["open", "case.nii.gz"]])

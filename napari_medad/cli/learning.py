@@ -67,5 +67,10 @@ def evaluate(
     from napari_medad import evaluate as evaluate_case
 
     metrics = evaluate_case(anomaly, truth, mask=mask, out=out)
-    show_table(("Measure", "Value"), metrics.model_dump().items())
+    rows = (
+        (name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else value)
+        for name, value in metrics.model_dump().items()
+        if value is not None
+    )
+    show_table(("Measure", "Value"), rows)
     say(str(out))
