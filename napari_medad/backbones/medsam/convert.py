@@ -36,6 +36,8 @@ POSITION = "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
 
 def from_segment_anything(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """State dict for transformers' SamModel; names that are transformers' already stay."""
+    if not any("image_encoder." in key for key in tensors):
+        return dict(tensors)
     converted = {}
     for key, tensor in tensors.items():
         for pattern, new in RENAMED:
