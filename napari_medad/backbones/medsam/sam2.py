@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from scipy.special import expit
 
 from napari_medad.backbones.medsam.prompts import Box, Points
 from napari_medad.errors import MedadError
@@ -83,7 +84,7 @@ class Sam2:
                 multimask_output=False,
                 return_logits=True,
             )
-        return _sigmoid(logits[0])
+        return expit(logits[0].astype(np.float32))
 
     def follow(
         self, grey: np.ndarray, key: int, box: Box | None = None, points: Points | None = None
@@ -109,9 +110,5 @@ class Sam2:
                 )
                 followed = self.network.propagate_in_video(state, reverse=reverse)
                 for z, _, logits in followed:
-                    out[z] = np.maximum(out[z], _sigmoid(logits[0, 0].float().cpu().numpy()))
+                    out[z] = np.maximum(out[z], expit(logits[0, 0].float().cpu().numpy()))
         return out
-
-
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-logits.astype(np.float32)))

