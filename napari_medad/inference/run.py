@@ -81,6 +81,8 @@ def detect(
         detector = load_detector(detector)
     if axis not in AXES:
         raise MedadError(f"The axis '{axis}' is unknown; use {', '.join(AXES)}.")
+    if not minimum_ml >= 0:
+        raise MedadError(f"The minimum size cannot be {minimum_ml} mL; give 0 or more.")
     wanted = check_threshold(threshold)
     case = _case(study, detector, volume, axis, prompt)
     began = time.monotonic()
@@ -137,6 +139,8 @@ def _predict(
     if isinstance(detector, VolumeDetector):
         report = Reporter(progress, 1, "steps")
         maps = detector.predict_volume(case, state, report).maps
+        for values in maps.values():
+            np.multiply(values, case.foreground, out=values)
         detector.finish(maps, case, state)
         return state, maps, _mean_scores(maps["anomaly"], case)
     assert isinstance(detector, SliceDetector)
@@ -167,9 +171,8 @@ def _mean_scores(anomaly: np.ndarray, case: Case) -> np.ndarray:
     """Mean anomaly over each slice's foreground; NaN where there is none."""
     inside = np.moveaxis(case.foreground, AXES[case.axis], 0)
     stacked = np.moveaxis(anomaly, AXES[case.axis], 0)
-    size = inside.sum(axis=(1, 2))
-    total = (stacked * inside).sum(axis=(1, 2))
-    return np.where(size > 0, total / np.maximum(size, 1), np.nan).astype(np.float32)
+    means = (plane[here].mean() if here.any() else np.nan for plane, here in zip(stacked, inside))
+    return np.fromiter(means, np.float32, len(stacked))
 
 
 def _sources(study: Study) -> list[SourceRecord]:
