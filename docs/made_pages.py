@@ -58,10 +58,13 @@ def _methods() -> str:
 
 
 def _method(card: Card) -> str:
-    """A detector's METHOD.md and a table of its settings."""
+    """A detector's METHOD.md, its settings, and its training's."""
     home = Path(inspect.getfile(card.settings_type())).parent
-    text = (home / "METHOD.md").read_text(encoding="utf-8").rstrip()
-    return f"{text}\n\n## Settings\n\n" + "\n".join(_settings(card.settings_type())) + "\n"
+    lines = [(home / "METHOD.md").read_text(encoding="utf-8"), "## Settings\n"]
+    lines += _settings(card.settings_type())
+    if card.recipe_class:
+        lines += ["\n## Settings of its training\n", *_settings(card.recipe_type().Options)]
+    return "\n".join(lines) + "\n"
 
 
 def _settings(kind: type[Settings]) -> Iterator[str]:
@@ -72,7 +75,8 @@ def _settings(kind: type[Settings]) -> Iterator[str]:
     for name, field in kind.model_fields.items():
         unit = (field.json_schema_extra or {}).get("unit", "")
         meaning = ". ".join(part for part in (field.title, field.description) if part)
-        yield f"| `{name}` | `{field.default}` {unit} | {_allowed(field)} | {meaning} |"
+        default = f"`{field.default}` {unit}" if field.default != "" else "empty"
+        yield f"| `{name}` | {default} | {_allowed(field)} | {meaning} |"
 
 
 def _allowed(field: Any) -> str:
