@@ -1,1 +1,1 @@
-"""CLIP encoders through open_clip, unmodified."""
+"""CLIP encoders on open_clip's unmodified blocks: tokens of any block, V-V attention, text."""

@@ -1,0 +1,40 @@
+"""Slices as the square pictures that a CLIP looks at, and maps back on the slices."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+def pictures_of(slices: np.ndarray, size: int, how: str = "bicubic") -> Tensor:
+    """Grey slices [b, h, w] or coloured ones [b, h, w, 3], 0..1 -> CLIP's input [b, 3, s, s].
+
+    Resized without regard to the aspect, with antialiasing, as the methods' authors do.
+
+    Parameters
+    ----------
+    size : int
+        Side s in pixels.
+    how : {"bicubic", "bilinear"}
+    """
+    pixels = torch.from_numpy(np.ascontiguousarray(slices, np.float32))
+    pixels = pixels[:, None] if pixels.dim() == 3 else pixels.permute(0, 3, 1, 2)
+    pixels = F.interpolate(pixels, (size, size), mode=how, antialias=True).clamp(0, 1)
+    mean, std = (torch.tensor(values)[:, None, None] for values in (MEAN, STD))
+    return (pixels.expand(-1, 3, -1, -1) - mean) / std
+
+
+def maps_on(maps: Tensor, shape: tuple[int, int]) -> np.ndarray:
+    """Maps [b, s, s] on slices of `shape`, [b, h, w] float32."""
+    resized = F.interpolate(maps[:, None].float(), shape, mode="bilinear", antialias=True)
+    return resized[:, 0].cpu().numpy()
+
+
+def unseen(size: int, patch: int) -> int:
+    """Rows and columns of a picture beyond its last whole patch."""
+    return size % patch

@@ -1,0 +1,82 @@
+"""Ensembles of prompts: states of an object, each in many sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Literal, Self
+
+import yaml
+
+from napari_medad.errors import MedadError
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """What normal and abnormal objects are called, and the sentences they are named in.
+
+    Attributes
+    ----------
+    normal, abnormal : tuple of str
+        States, each with {} where the object's name stands: "flawless {}".
+    templates : tuple of str
+        Sentences, each with {} where the state stands: "a photo of a {}."
+    """
+
+    normal: tuple[str, ...]
+    abnormal: tuple[str, ...]
+    templates: tuple[str, ...]
+
+    @classmethod
+    def read(cls, package: str) -> Self:
+        """The `prompts.yaml` of a detector's package."""
+        held = yaml.safe_load((files(package) / "prompts.yaml").read_text(encoding="utf-8"))
+        return cls(tuple(held["normal"]), tuple(held["abnormal"]), tuple(held["templates"]))
+
+    def changed(
+        self,
+        normal: Sequence[str] = (),
+        abnormal: Sequence[str] = (),
+        templates: Sequence[str] = (),
+    ) -> Self:
+        """With the user's lists in the place of ours, where these are not empty.
+
+        Raises
+        ------
+        MedadError
+            If an entry has no {}, or is nothing else in a list of abnormal states.
+        """
+        for name, entries in (("normal", normal), ("abnormal", abnormal), ("templates", templates)):
+            wrong = next((e for e in entries if e.count("{}") != 1), None)
+            if wrong is not None:
+                raise MedadError(
+                    f"The entry '{wrong}' of the setting '{name}' must have {{}} once, where the "
+                    "object stands, as in 'damaged {}'."
+                )
+        return type(self)(
+            tuple(normal) or self.normal,
+            tuple(abnormal) or self.abnormal,
+            tuple(templates) or self.templates,
+        )
+
+    def sentences(
+        self, word: str, order: Literal["by state", "by template"] = "by state"
+    ) -> tuple[list[str], list[str]]:
+        """Every normal and every abnormal sentence about an object.
+
+        Raises
+        ------
+        MedadError
+            If the object has no name.
+        """
+        if not word.strip():
+            raise MedadError("The setting 'object' is empty; name what the images show: 'brain'.")
+
+        def all_of(states: Sequence[str]) -> list[str]:
+            named = [state.format(word) for state in states]
+            if order == "by state":
+                return [t.format(state) for state in named for t in self.templates]
+            return [t.format(state) for t in self.templates for state in named]
+
+        return all_of(self.normal), all_of(self.abnormal)

@@ -1,0 +1,128 @@
+"""Text towers: prompts to features, with hooks for learned prompts.
+
+`ClipText` is CLIP's causal transformer, `BertText` the BERT of PMC-CLIP and BiomedCLIP.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from napari_medad.backbones.clip.vision import Prompting
+from napari_medad.errors import MedadError
+
+Encode = Callable[[str], list[int]]
+"""Token numbers of a text, start and end included."""
+
+
+class Text(ABC):
+    """A text tower.
+
+    Parameters
+    ----------
+    module : Module
+        Everything of it that has weights.
+    encode : callable
+    context : int
+        Tokens that it reads at most.
+    """
+
+    def __init__(self, module: nn.Module, encode: Encode, context: int) -> None:
+        self.module = module
+        self._encode = encode
+        self.context = context
+
+    def tokens(self, prompts: Sequence[str]) -> Tensor:
+        """Token numbers [n, context], filled up with zeros.
+
+        Raises
+        ------
+        MedadError
+            If a prompt does not fit into the context.
+        """
+        ids = torch.zeros(len(prompts), self.context, dtype=torch.long)
+        for row, prompt in zip(ids, prompts):
+            numbers = self._encode(prompt)
+            if len(numbers) > self.context:
+                raise MedadError(
+                    f"The prompt '{prompt[:60]}' has {len(numbers)} tokens, but this CLIP reads "
+                    f"{self.context}; shorten it."
+                )
+            row[: len(numbers)] = torch.tensor(numbers)
+        return ids.to(next(self.module.parameters()).device)
+
+    @abstractmethod
+    def embed(self, ids: Tensor) -> Tensor:
+        """Word embeddings [n, context, c], without positions."""
+
+    @abstractmethod
+    def encode(self, embedded: Tensor, ids: Tensor, prompting: Prompting | None = None) -> Tensor:
+        """Features [n, joint], not normalised, of embedded prompts.
+
+        Parameters
+        ----------
+        embedded : Tensor [n, context, c]
+        ids : Tensor [n or 1, context]
+            Where each prompt ends.
+        prompting : callable, optional
+            May exchange tokens before each block.
+        """
+
+    def features(self, prompts: Sequence[str], batch: int = 64) -> Tensor:
+        """Features [n, joint] of plain prompts, not normalised."""
+        ids = self.tokens(prompts)
+        with torch.no_grad():
+            return torch.cat([self.encode(self.embed(part), part) for part in ids.split(batch)])
+
+
+class ClipText(Text):
+    """CLIP's own text tower; its module is the whole `open_clip.CLIP`."""
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Word embeddings [n, context, c], without positions."""
+        return self.module.token_embedding(ids)  # type: ignore[operator]
+
+    def encode(self, embedded: Tensor, ids: Tensor, prompting: Prompting | None = None) -> Tensor:
+        """The state of the end token after the last block, projected."""
+        clip: Any = self.module
+        x = embedded + clip.positional_embedding
+        for i, block in enumerate(clip.transformer.resblocks):
+            x = x if prompting is None else prompting(i, x)
+            x = block(x, attn_mask=clip.attn_mask)
+        ends = ids.argmax(-1).expand(len(x))
+        return clip.ln_final(x)[torch.arange(len(x)), ends] @ clip.text_projection
+
+
+class BertText(Text):
+    """BERT whose first token's last state is projected into the joint space.
+
+    Parameters
+    ----------
+    bert : transformers.BertModel
+    projection : module
+        [c] -> [joint].
+    encode : callable
+    context : int
+    """
+
+    def __init__(self, bert: Any, projection: Any, encode: Encode, context: int) -> None:
+        super().__init__(nn.ModuleList([bert, projection]), encode, context)
+        self._bert, self._projection = bert, projection
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Word embeddings [n, context, c], without positions."""
+        return self._bert.embeddings.word_embeddings(ids)
+
+    def encode(self, embedded: Tensor, ids: Tensor, prompting: Prompting | None = None) -> Tensor:
+        """The state of the first token after the last layer, projected."""
+        words = (ids != 0).expand(len(embedded), -1)
+        mask = torch.zeros(words.shape, dtype=embedded.dtype, device=words.device)
+        mask = mask.masked_fill(~words, torch.finfo(embedded.dtype).min)[:, None, None]
+        x = self._bert.embeddings(inputs_embeds=embedded)
+        for i, layer in enumerate(self._bert.encoder.layer):
+            x = layer(x if prompting is None else prompting(i, x), attention_mask=mask)
+        return self._projection(x[:, 0])

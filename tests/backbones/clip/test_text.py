@@ -1,0 +1,124 @@
+import pytest
+import torch
+from torch.testing import assert_close
+
+from napari_medad.backbones.clip import text_cache
+from napari_medad.backbones.clip.prompts import Ensemble
+from napari_medad.backbones.clip.text_cache import normalised_mean, text_features
+from napari_medad.errors import MedadError
+
+PROMPTS = ["a photo of a brain.", "a damaged brain", "tumour"]
+
+
+def test_features_are_what_open_clip_says_itself(tiny):
+    import open_clip
+
+    clip = tiny.text.module
+    ids = open_clip.tokenize(PROMPTS)
+    assert torch.equal(tiny.text.tokens(PROMPTS), ids)
+    assert_close(tiny.text.features(PROMPTS), clip.encode_text(ids), atol=1e-5, rtol=1e-5)
+
+
+def test_bert_features_are_what_transformers_says(tiny_pmc):
+    ids = tiny_pmc.text.tokens(PROMPTS)
+    bert, projection = tiny_pmc.text.module
+    states = bert(input_ids=ids, attention_mask=(ids != 0).long()).last_hidden_state
+    assert_close(tiny_pmc.text.features(PROMPTS), projection(states[:, 0]), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["tiny", "tiny_biomed"])
+def test_prompting_exchanges_tokens_before_blocks(name, request):
+    text = request.getfixturevalue(name).text
+    blocks = []
+
+    def prompting(block, x):
+        blocks.append(block)
+        return torch.cat([x[:, :1], torch.zeros_like(x[:, 1:3]), x[:, 3:]], 1)
+
+    ids = text.tokens(PROMPTS)
+    changed = text.encode(text.embed(ids), ids, prompting)
+    assert blocks == list(range(len(blocks)))
+    assert len(blocks) >= 3
+    assert not torch.allclose(changed, text.features(PROMPTS))
+
+
+def test_a_prompt_beyond_the_context_is_refused(tiny):
+    fits = " ".join(["brain"] * 75)
+    assert tiny.text.tokens([fits]).shape == (1, 77)
+    with pytest.raises(MedadError, match="has 78 tokens, but this CLIP reads 77; shorten it"):
+        tiny.text.tokens([fits + " brain"])
+
+
+def test_features_are_computed_once(tiny, monkeypatch, tmp_path):
+    from dataclasses import replace
+
+    weighted = replace(tiny, sha256="0" * 64)
+    first = text_features(weighted, PROMPTS)
+    monkeypatch.setattr(type(tiny.text), "features", lambda *_: pytest.fail("computed again"))
+    assert torch.equal(text_features(weighted, PROMPTS), first)
+
+
+@pytest.mark.parametrize("change", [{"sha256": "1" * 64}, {"activation": "quickgelu"}])
+def test_features_of_other_weights_are_others(tiny, change):
+    from dataclasses import replace
+
+    one = text_cache._path(replace(tiny, sha256="0" * 64), PROMPTS)
+    assert one != text_cache._path(replace(tiny, **{"sha256": "0" * 64, **change}), PROMPTS)
+    assert one != text_cache._path(replace(tiny, sha256="0" * 64), PROMPTS[:1])
+
+
+def test_features_of_random_weights_are_not_kept(tiny, tmp_path):
+    text_features(tiny, PROMPTS)
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_a_folder_that_cannot_be_written_costs_only_time(tiny, tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("MEDAD_WEIGHTS", str(tmp_path / "file"))
+    assert text_features(replace(tiny, sha256="0" * 64), PROMPTS).shape == (3, 64)
+
+
+def test_a_broken_cache_file_is_computed_again(tiny):
+    from dataclasses import replace
+
+    weighted = replace(tiny, sha256="0" * 64)
+    first = text_features(weighted, PROMPTS)
+    text_cache._path(weighted, PROMPTS).write_bytes(b"cut off")
+    assert torch.equal(text_features(weighted, PROMPTS), first)
+
+
+def test_means_of_features():
+    features = torch.tensor([[3.0, 0.0], [0.0, 1.0]])
+    half = 0.5**0.5
+    assert_close(normalised_mean(features), torch.tensor([half, half]))
+    assert_close(normalised_mean(features, each=False), torch.tensor([3.0, 1.0]) / 10**0.5)
+
+
+ENSEMBLE = Ensemble(("{}", "good {}"), ("bad {}",), ("a {}.", "the {}."))
+
+
+def test_sentences_by_state_and_by_template():
+    normal, abnormal = ENSEMBLE.sentences("brain")
+    assert normal == ["a brain.", "the brain.", "a good brain.", "the good brain."]
+    assert abnormal == ["a bad brain.", "the bad brain."]
+    by_template, _ = ENSEMBLE.sentences("brain", "by template")
+    assert by_template == ["a brain.", "a good brain.", "the brain.", "the good brain."]
+
+
+def test_the_users_lists_replace_ours():
+    changed = ENSEMBLE.changed(abnormal=("ill {}", "{} with tumour"))
+    assert changed.abnormal == ("ill {}", "{} with tumour")
+    assert changed.normal == ENSEMBLE.normal
+
+
+@pytest.mark.parametrize("wrong", ["", "ill", "{} {}"])
+def test_a_state_without_a_place_for_the_object_is_refused(wrong):
+    with pytest.raises(MedadError, match=r"setting 'abnormal' must have \{\} once"):
+        ENSEMBLE.changed(abnormal=("ill {}", wrong))
+
+
+def test_an_object_must_have_a_name():
+    with pytest.raises(MedadError, match="setting 'object' is empty"):
+        ENSEMBLE.sentences(" ")
