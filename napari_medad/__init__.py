@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from napari_medad.inference.run import detect
     from napari_medad.training.loop import train
     from napari_medad.volumes.reader import read_study
+else:
+    from napari_medad import detectors
 
 try:
     __version__ = version("napari-medad")
@@ -25,7 +27,6 @@ _HOMES = {
     "Cancelled": ("napari_medad.errors", "Cancelled"),
     "MedadError": ("napari_medad.errors", "MedadError"),
     "detect": ("napari_medad.inference.run", "detect"),
-    "detectors": ("napari_medad.detectors.registry", "cards"),
     "evaluate": ("napari_medad.evaluation.case", "evaluate"),
     "load_detector": ("napari_medad.detectors.registry", "load_detector"),
     "read_study": ("napari_medad.volumes.reader", "read_study"),
