@@ -78,22 +78,21 @@ class TrainingFolder:
         """Losses by step and epoch."""
         return self.path / "history.csv"
 
-    def begin(self, request: Request) -> None:
-        """Claim the folder for a new run.
+    def refuse_if_used(self) -> None:
+        """Refuse a new run where there is something to lose.
 
         Raises
         ------
         MedadError
-            If it holds a model or an unfinished run already.
+            If the folder holds a model or a run that can be resumed.
         """
         if (self.path / "model.json").is_file():
             raise MedadError(f"{self.path} already holds a model; choose another folder.")
-        if self.request_file.is_file():
+        if self.request_file.is_file() and self.checkpoint_file.is_file():
             raise MedadError(
                 f"{self.path} holds an unfinished training; go on with it (--resume) or choose "
                 "another folder."
             )
-        self.mark(request, 0, 0)
 
     def mark(self, request: Request, step: int, total: int) -> None:
         """Write training.json."""

@@ -70,9 +70,9 @@ def train(
     """
     folder = TrainingFolder(Path(out).expanduser())
     wanted = Wanted(name, data, options or {}, preset, weights)
+    if not resume:
+        folder.refuse_if_used()
     look = looking(progress)
     plan = Plan.again(wanted, folder, look) if resume else Plan.new(wanted, look)
     where = Device.choose(device, plan.recipe.options.precision)
-    if not resume:
-        folder.begin(plan.request)
     return Run(plan, folder, where, progress, preview).complete()

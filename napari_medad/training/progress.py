@@ -106,7 +106,10 @@ class Watch:
 
     def tell(self, **details: Any) -> None:
         """Report a note, held-out losses or a preview at once."""
-        self._ask(**details)
+        if self.agree:  # the other processes are not told, so they cannot be asked
+            self._report(**details)
+        else:
+            self._ask(**details)
 
     def working_s(self) -> float:
         """Seconds since the start, pauses not counted."""
@@ -126,16 +129,20 @@ class Watch:
             raise Cancelled("Cancelled.")
 
     def _answer(self, **details: Any) -> Any:
+        answer = self._report(**details)
+        return self.agree(answer) if self.agree else answer
+
+    def _report(self, **details: Any) -> Any:
         self._told = time.monotonic()
-        answer = None
-        if self.callback is not None:
-            epoch = max(self.done - 1, 0) // self.per_epoch
-            epochs = self.total // self.per_epoch
-            report = TrainingProgress(
+        if self.callback is None:
+            return None
+        epoch = max(self.done - 1, 0) // self.per_epoch
+        epochs = self.total // self.per_epoch
+        return self.callback(
+            TrainingProgress(
                 self.done, self.total, eta_s=self._eta(), epoch=epoch, epochs=epochs, **details
             )
-            answer = self.callback(report)
-        return answer if self.agree is None else self.agree(answer)
+        )
 
     def _eta(self) -> float | None:
         taken = self.done - self.begun

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -76,6 +77,8 @@ class Run:
         self._earlier_s = 0.0
         self._saved_at, self._saving_s, self._previewed_at = time.monotonic(), 0.0, 0.0
         self._build(progress)
+        if self.fabric.is_global_zero:
+            folder.mark(plan.request, self.done, self.total)
 
     def _build(self, progress: Callback | None) -> None:
         """Network, optimiser, schedule and counters, from the checkpoint where there is one."""
@@ -273,6 +276,8 @@ class Run:
 
 def _fabric(device: Device, options: TrainingOptions) -> Fabric:
     """Lightning on the chosen device, without a word."""
+    for part in ("lightning.fabric", "lightning.pytorch"):
+        logging.getLogger(part).setLevel("WARNING")
     kind, _, index = device.name.partition(":")
     several = options.devices * options.num_nodes > 1
     strategy = {"auto": "ddp_find_unused_parameters_true", "ddp": "ddp"}[options.strategy]

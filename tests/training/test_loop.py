@@ -301,7 +301,15 @@ def test_damaged_checkpoint_is_one_sentence(tmp_path: Path) -> None:
     refused("cannot be read; delete it", "toy", "synthetic", tmp_path / "part", resume=True)
 
 
-def test_lightning_is_quiet(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    medad.train("toy", "synthetic", tmp_path / "m", options={"precision": "bf16"})
-    captured = capfd.readouterr()
-    assert captured.out == captured.err == ""
+@pytest.mark.slow
+def test_two_processes_give_what_one_does_and_say_nothing(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"noise": False, "epochs": 2, "precision": "bf16"}
+    pair = {**options, "batch_size": 4, "devices": 2, "strategy": "ddp"}
+    process = run_script(tmp_path / "pair", pair, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    with process:
+        said, _ = process.communicate(timeout=250)
+    assert process.returncode == 0, said.decode()
+    assert said.decode() == ""
+    whole = medad.train("toy", "synthetic", tmp_path / "whole", options=options).tensors()
+    for key, tensor in whole.items():
+        torch.testing.assert_close(weights_of(tmp_path / "pair")[key], tensor, atol=2e-3, rtol=0)

@@ -43,6 +43,7 @@ class ToyOptions(TrainingOptions):
     points: int = Field(40, ge=1, title="Points")
     fits: int = Field(1000, ge=0, title="Largest batch that fits into memory")
     slow_s: float = Field(0, ge=0, title="Seconds a step takes")
+    noise: bool = Field(True, title="Weigh the points of a step at random")
     diverges: bool = Field(False, title="Diverge at once")
 
 
@@ -76,7 +77,11 @@ class ToyRecipe(Recipe):
             raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate")
         time.sleep(self.options.slow_s)
         error = (network(batch["x"])[:, 0] - batch["y"]) ** 2
-        weight = 0.5 + torch.rand(len(error)) if network.training else torch.ones(len(error))
+        weight = (
+            0.5 + torch.rand(len(error))
+            if self.options.noise and network.training
+            else torch.ones(len(error))
+        )
         loss = (weight * error).mean() * (torch.nan if self.options.diverges else 1)
         return {"loss": loss, "error": error.mean()}
 
