@@ -75,12 +75,19 @@ def _settings(kind: type[Settings]) -> Iterator[str]:
     for name, field in kind.model_fields.items():
         unit = (field.json_schema_extra or {}).get("unit", "")
         meaning = ". ".join(part for part in (field.title, field.description) if part)
-        default = f"`{field.default}` {unit}" if field.default != "" else "empty"
+        value = ",".join(map(str, field.default)) if _is_list(field) else field.default
+        default = "empty" if value == "" else f"`{value}` {unit}".rstrip()
         yield f"| `{name}` | {default} | {_allowed(field)} | {meaning} |"
+
+
+def _is_list(field: Any) -> bool:
+    return get_origin(field.annotation) is tuple
 
 
 def _allowed(field: Any) -> str:
     """The choices or the range of a setting."""
+    if _is_list(field):
+        return f"{get_args(field.annotation)[0].__name__}, with commas between"
     if get_origin(field.annotation) is not None and get_args(field.annotation):
         return ", ".join(str(getattr(a, "__name__", a)) for a in get_args(field.annotation))
     signs = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
