@@ -88,6 +88,27 @@ def test_detect_writes_everything_on_the_voxels_of_the_input(capsys, scan, out):
     assert "case: findings above " in told
 
 
+@pytest.mark.parametrize("value", [0, 7, np.nan])
+def test_a_scan_of_one_value_is_refused(capsys, tmp_path, out, value):
+    array = np.full((12, 12, 5), value, np.float32)
+    nib.Nifti1Image(array, AFFINE).to_filename(tmp_path / "flat.nii.gz")
+    arguments = ["--detector", "hyperintensity", "--out", out]
+    status, _, complaint = medad(capsys, "detect", tmp_path / "flat.nii.gz", *arguments)
+    assert status == 1
+    assert "'flat' of flat is the same everywhere" in complaint
+    assert not out.exists()
+
+
+def test_a_flat_image_is_a_study_of_one_slice(tmp_path, out):
+    array = np.random.default_rng(0).normal(100, 5, (30, 20)).astype(np.float32)
+    nib.Nifti1Image(array, AFFINE).to_filename(tmp_path / "flat.nii.gz")
+    arguments = ["--detector", "hyperintensity", "--out", str(out)]
+    assert run(["detect", str(tmp_path / "flat.nii.gz"), *arguments]) == 0
+    written = nib.load(out / "flat_hyperintensity_anomaly.nii.gz")
+    assert written.shape == (30, 20, 1)
+    np.testing.assert_array_equal(written.affine, AFFINE)
+
+
 def test_options_of_detect_reach_the_record(scan, out):
     options = "--axis coronal --threshold quantile:0.9 --minimum-ml 0.2 --seed 3 --device cpu"
     arguments = ["detect", str(scan), "--detector", "hyperintensity", "--out", str(out)]

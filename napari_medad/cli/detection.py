@@ -83,6 +83,11 @@ def detect(
     else:
         loading = {**where, **given(weights=weights), **assignments(settings)}
         detection = _first(source, detector, frame, loading, run)
+    if not detection.foreground.any():
+        raise MedadError(
+            f"The volume '{detection.record.volume}' of {detection.study.name} is the same "
+            "everywhere, so there is nothing to detect; check the file, or choose another --volume."
+        )
     _report(detection, detection.save(out))
 
 

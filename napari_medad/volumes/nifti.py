@@ -130,7 +130,8 @@ def _voxels(
         raise MedadError(
             f"{path} has {len(image.shape)} dimensions {image.shape}; give a 3D or 4D image."
         )
-    index: tuple[slice | int, ...] = (slice(None),) * 3 + (0,) * (len(image.shape) - 3)
+    index: tuple[slice | int, ...] = (slice(None),) * min(3, len(image.shape))
+    index += (0,) * (len(image.shape) - 3)
     if len(shape) == 4:
         count = shape[3]
         if frame is None:
