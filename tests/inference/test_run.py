@@ -24,7 +24,7 @@ def test_crops_are_pasted_back_exactly(doubling, study, axis):
 
 def test_only_slices_with_foreground_are_looked_at_each_once(doubling, study):
     detection = detect(study, doubling)
-    assert sorted(sum(doubling.seen, [])) == list(range(2, 20))
+    assert sorted(i for batch in doubling.seen for i in batch) == list(range(2, 20))
     skipped = [0, 1, 20, 21, 22, 23]
     assert np.flatnonzero(np.isnan(detection.slice_scores)).tolist() == skipped
 
