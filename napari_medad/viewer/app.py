@@ -1,0 +1,105 @@
+"""napari with a study and the docks open: what `medad open` and `medad demo` show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import napari
+from qtpy.QtWidgets import QWidget
+
+from napari_medad.results.detection import Detection
+from napari_medad.viewer.docks.detect import DetectDock
+from napari_medad.viewer.docks.findings import FindingsDock
+from napari_medad.viewer.layers import DetectionLayers, add_study
+from napari_medad.viewer.reader import read_layers
+from napari_medad.viewer.session import session_of
+from napari_medad.volumes.phantom import sample_study
+from napari_medad.weights.installed import installed_weights
+
+PLUGIN = "napari-medad"
+DOCKS = ("Detect", "Findings", "Train")
+
+
+def open_docks(viewer: napari.Viewer) -> dict[str, QWidget]:
+    """Every dock, as tabs on the right, Detect in front."""
+    docks = {}
+    for name in DOCKS:
+        _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=bool(docks))
+        docks[name] = widget
+    raise_dock(docks["Detect"])
+    return docks
+
+
+def raise_dock(widget: QWidget) -> None:
+    """Bring a dock's tab to the front."""
+    parent = widget.parentWidget()
+    while parent is not None and not hasattr(parent, "toggleViewAction"):
+        parent = parent.parentWidget()
+    if parent is not None:
+        parent.raise_()
+
+
+def open_study(source: str | Path, *, block: bool = True) -> napari.Viewer:
+    """Open an input with the docks.
+
+    Raises
+    ------
+    MedadError
+        If the input cannot be read; no window appears then.
+    """
+    layers = read_layers(str(source))
+    viewer = napari.Viewer(title="napari · MedAD")
+    for data, options, kind in layers:
+        getattr(viewer, f"add_{kind}")(data, **options)
+    open_docks(viewer)
+    viewer.layers.selection.active = viewer.layers[-1]
+    if block:
+        napari.run()
+    return viewer
+
+
+def show_detection(viewer: napari.Viewer, detection: Detection) -> DetectionLayers:
+    """Show a finished detection and make it the session's current one."""
+    shown = DetectionLayers(
+        viewer,
+        detection.study,
+        detection.volume,
+        detection.detector,
+        untrained=detection.record.untrained,
+    )
+    shown.remove_existing()
+    shown.finish(detection)
+    session = session_of(viewer)
+    session.layers_of_current = shown
+    session.add(detection)
+    return shown
+
+
+def default_detector() -> str:
+    """The first detector to try on a brain MRI: moe where it has weights, else the baseline."""
+    return "moe" if installed_weights("moe") else "hyperintensity"
+
+
+def demo(*, block: bool = True) -> napari.Viewer:
+    """The sample patient with a detection running, its largest finding chosen at the end."""
+    study = sample_study().study
+    viewer = napari.Viewer(title="napari · MedAD · synthetic patient")
+    add_study(viewer, study)
+    docks = open_docks(viewer)
+    detect_dock, findings_dock = docks["Detect"], docks["Findings"]
+    assert isinstance(detect_dock, DetectDock)
+    assert isinstance(findings_dock, FindingsDock)
+    detect_dock.choose(default_detector())
+    session = session_of(viewer)
+
+    def first_finding(detection: Detection | None) -> None:
+        session.current_changed.disconnect(first_finding)
+        raise_dock(findings_dock)
+        session.step(1)
+
+    session.current_changed.connect(first_finding)
+    viewer.reset_view()
+    detect_dock.run()
+    if block:
+        napari.run()
+    return viewer

@@ -1,0 +1,376 @@
+"""The Detect dock: choose a volume and a detector, run it, watch the maps appear."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import napari
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QMessageBox,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from napari_medad.detectors.registry import cards
+from napari_medad.errors import MedadError
+from napari_medad.results.detection import Detection
+from napari_medad.results.threshold import check_threshold
+from napari_medad.viewer.layers import DetectionLayers, study_of, volume_layers
+from napari_medad.viewer.orientation import dress
+from napari_medad.viewer.parts.notice import DOCK_WIDTH, Notice
+from napari_medad.viewer.parts.prompt_box import PromptBox
+from napari_medad.viewer.parts.router_bars import RouterBars
+from napari_medad.viewer.parts.settings_form import SettingsForm
+from napari_medad.viewer.parts.weights_choice import WeightsChoice
+from napari_medad.viewer.session import session_of, unwrapped
+from napari_medad.viewer.worker import Work
+from napari_medad.volumes.volume import AXES
+
+if TYPE_CHECKING:
+    from napari_medad.detectors.card import Card
+    from napari_medad.inference.progress import Progress
+
+TYPING_PAUSE_MS = 150
+"""How long typing must rest before the prompt is routed."""
+
+
+class DetectDock(QWidget):
+    """Runs a detector on a layer.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    confirm : callable, optional
+        Asks a yes-or-no question; default: a message box.
+    """
+
+    def __init__(
+        self,
+        napari_viewer: napari.Viewer,
+        confirm: Callable[[str], bool] | None = None,
+    ) -> None:
+        super().__init__()
+        self.viewer = unwrapped(napari_viewer)
+        self.session = session_of(napari_viewer)
+        self.confirm = confirm or self._ask
+        self.work, self.routing = Work(self), Work(self)
+        self.shown: DetectionLayers | None = None
+        self.run_number = 0
+        self.form: SettingsForm | None = None
+        self._build()
+        self._connect()
+        dress(self.viewer)
+        self._refill_volumes()
+        self._choose_detector()
+
+    # Layout ---------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.setMinimumWidth(DOCK_WIDTH)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        scroll, body = QScrollArea(self), QWidget(self)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setWidget(body)
+        outer.addWidget(scroll)
+        layout = QVBoxLayout(body)
+        self.volume_box, self.detector_box = QComboBox(self), QComboBox(self)
+        self.about, self.weights = QLabel(self), WeightsChoice(self)
+        self.about.setWordWrap(True)
+        self.prompt_label, self.prompt_box = QLabel("Prompt", self), PromptBox(self)
+        self.bars = RouterBars(self)
+        top = QFormLayout()
+        top.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        top.addRow("Volume", self.volume_box)
+        top.addRow("Detector", self.detector_box)
+        top.addRow("", self.about)
+        self.weights_label = QLabel("Weights", self)
+        top.addRow(self.weights_label, self.weights)
+        top.addRow(self.prompt_label, self.prompt_box)
+        layout.addLayout(top)
+        layout.addWidget(self.bars)
+        self.form_place = QVBoxLayout()
+        layout.addLayout(self.form_place)
+        layout.addWidget(self._options())
+        layout.addLayout(self._buttons())
+        self.bar, self.eta = QProgressBar(self), QLabel(self)
+        self.notice, self.summary = Notice(self), QLabel(self)
+        self.summary.setWordWrap(True)
+        for widget in (self.bar, self.eta, self.notice, self.summary):
+            layout.addWidget(widget)
+        self.bar.setVisible(False)
+        layout.addStretch()
+        for box in (self.volume_box, self.detector_box):
+            box.setSizeAdjustPolicy(
+                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+            )
+            box.setMinimumContentsLength(14)
+
+    def _options(self) -> QWidget:
+        fold, inside = QCollapsible("Run options", self), QWidget(self)
+        form = QFormLayout(inside)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self.axis_box, self.device_box = QComboBox(self), QComboBox(self)
+        self.axis_box.addItems(list(AXES))
+        self.device_box.addItems(["auto", "cpu", "cuda", "mps"])
+        self.threshold_edit = QLineEdit("auto", self)
+        self.threshold_edit.setToolTip("auto, quantile:0.98 or a number")
+        form.addRow("Slices", self.axis_box)
+        form.addRow("Device", self.device_box)
+        form.addRow("Threshold", self.threshold_edit)
+        fold.addWidget(inside)
+        return fold
+
+    def _buttons(self) -> QHBoxLayout:
+        self.run_button, self.cancel_button = QPushButton("Run", self), QPushButton("Cancel", self)
+        self.cancel_button.setEnabled(False)
+        row = QHBoxLayout()
+        row.addWidget(self.run_button, 2)
+        row.addWidget(self.cancel_button, 1)
+        return row
+
+    def _connect(self) -> None:
+        for card in cards().values():
+            self.detector_box.addItem(card.title, card.name)
+        self.detector_box.currentIndexChanged.connect(self._choose_detector)
+        layers = self.viewer.layers.events
+        for event in (layers.inserted, layers.removed, layers.reordered):
+            event.connect(self._refill_volumes)
+        self.run_button.clicked.connect(self.run)
+        self.cancel_button.clicked.connect(self.work.cancel)
+        self.work.progressed.connect(self._on_progress)
+        self.work.finished.connect(self._on_finished)
+        self.work.failed.connect(lambda text: self.notice.say(text, "error"))
+        self.work.cancelled.connect(self._on_cancelled)
+        self.work.ended.connect(self._on_ended)
+        self.typing = QTimer(self)
+        self.typing.setSingleShot(True)
+        self.typing.setInterval(TYPING_PAUSE_MS)
+        self.typing.timeout.connect(self._route)
+        self.prompt_box.edited.connect(lambda _: self.typing.start())
+        self.weights.changed.connect(self.typing.start)
+        self.routing.finished.connect(self._on_routed)
+        self.session.weights_changed.connect(self._on_weights_changed)
+
+    # Choices --------------------------------------------------------------------------------
+
+    @property
+    def card(self) -> Card:
+        """The chosen detector's card."""
+        return cards()[self.detector_box.currentData()]
+
+    def choose(self, detector: str, weights: str | None = None) -> None:
+        """Choose a detector, and weights where several are installed."""
+        self.detector_box.setCurrentIndex(self.detector_box.findData(detector))
+        if weights is not None:
+            self.weights.offer(self.card, weights)
+
+    def _refill_volumes(self, event: Any = None) -> None:
+        names = [layer.name for layer in volume_layers(self.viewer)]
+        if names == [self.volume_box.itemText(i) for i in range(self.volume_box.count())]:
+            return
+        chosen = self.volume_box.currentText()
+        active = self.viewer.layers.selection.active
+        self.volume_box.clear()
+        self.volume_box.addItems(names)
+        wanted = chosen if chosen in names else getattr(active, "name", None)
+        self.volume_box.setCurrentText(wanted if wanted in names else (names or [""])[-1])
+        self.run_button.setEnabled(bool(names) and not self.work.running)
+        if not names:
+            self.notice.say("Open a scan first: File > Open, or drop a file or folder here.")
+        elif self.notice.text().startswith("Open a scan"):
+            self.notice.say("")
+
+    def _choose_detector(self) -> None:
+        card = self.card
+        cited = f"<br><i>{card.paper}</i>" if card.paper else ""
+        self.about.setText(card.about + cited)
+        self.weights.offer(card)
+        self.weights_label.setVisible(bool(card.weights))
+        for widget in (self.prompt_label, self.prompt_box):
+            widget.setVisible(card.prompt)
+        self.bars.show_weights({})
+        if self.form is not None:
+            self.form_place.removeWidget(self.form)
+            self.form.deleteLater()
+        self.form = SettingsForm(card.settings_type(), parent=self)
+        self.form_place.addWidget(self.form)
+        if card.prompt:
+            self.typing.start()
+
+    def _on_weights_changed(self, name: str) -> None:
+        if name == self.card.name:
+            self.weights.offer(self.card)
+
+    # The prompt's way, while it is typed ----------------------------------------------------
+
+    def _route(self) -> None:
+        """Route the typed prompt in a thread, and show the weights."""
+        if not self.card.prompt or self.weights.state == "missing" or self.form is None:
+            return
+        if self.routing.running or self.work.running:
+            self.typing.start()
+            return
+        prompt, loading = self.prompt_box.prompt() or "", self._loading()
+
+        def route(report: Any) -> tuple[str, tuple[str, ...], dict[str, float]]:
+            detector = self.session.load(**loading)
+            weights = detector.route(prompt) if hasattr(detector, "route") else {}
+            return loading["name"], tuple(getattr(detector, "prompts", ())), weights
+
+        self.routing.start(route)
+
+    def _on_routed(self, answer: tuple[str, tuple[str, ...], dict[str, float]]) -> None:
+        name, presets, weights = answer
+        if name != self.card.name:
+            return
+        if self.prompt_box.count() == 0 or self.prompt_box.itemText(1) not in presets:
+            self.prompt_box.offer(name, presets)
+        self.bars.show_weights(weights)
+
+    def _loading(self) -> dict[str, Any]:
+        assert self.form is not None
+        return {
+            "name": self.card.name,
+            "weights": self.weights.name,
+            "device": self.device_box.currentText(),
+            "settings": self.form.values(),
+        }
+
+    # Running --------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Detect on the chosen volume, after asking where older layers would be replaced."""
+        try:
+            layer = self.viewer.layers[self.volume_box.currentText()]
+            study, name = study_of(self.viewer, layer)
+            threshold = check_threshold(self.threshold_edit.text())
+        except KeyError:
+            self.notice.say("Open a scan first.", "error")
+            return
+        except MedadError as error:
+            self.notice.say(str(error), "error")
+            return
+        shown = DetectionLayers(
+            self.viewer,
+            study,
+            study.volumes[name],
+            self.card.name,
+            untrained=self.weights.state == "untrained",
+        )
+        if shown.existing():
+            question = f"Replace the layers of the last {self.card.title} run on {study.name}?"
+            if not self.confirm(question):
+                return
+            shown.remove_existing()
+        shown.begin(self.card.outputs)
+        self.shown = shown
+        self.prompt_box.remember(self.card.name)
+        self._start(study, name, threshold)
+
+    def _start(self, study: Any, volume: str, threshold: str | float) -> None:
+        from napari_medad.inference.run import detect
+
+        loading, axis = self._loading(), self.axis_box.currentText()
+        prompt = self.prompt_box.prompt() if self.card.prompt else None
+        start = self.viewer.dims.current_step[max(0, self.viewer.dims.ndim - 3) + AXES[axis]]
+        number = self.run_number = self.session.next_run()
+
+        def work(report: Any) -> tuple[int, Detection]:
+            leave_a_core_to_the_window()
+            detector = self.session.load(**loading)
+            result = detect(
+                study,
+                detector,
+                volume=volume,
+                prompt=prompt,
+                axis=axis,
+                threshold=threshold,
+                start=start,
+                progress=lambda progress: report(progress),
+            )
+            result.findings  # noqa: B018  counted in this thread, not in the window's
+            return number, result
+
+        self.run_button.setEnabled(False)
+        self.cancel_button.setEnabled(True)
+        self.summary.setText("")
+        self.notice.say("")
+        self.bar.setRange(0, 0)
+        self.bar.setVisible(True)
+        self.eta.setText("Loading the detector …")
+        self.work.start(work)
+
+    def _on_progress(self, progress: Progress) -> None:
+        self.bar.setRange(0, progress.total)
+        self.bar.setValue(progress.done)
+        left = f", {progress.eta_s:.0f} s left" if progress.eta_s is not None else ""
+        self.eta.setText(f"{progress.done} of {progress.total} {progress.unit}{left}")
+        if progress.maps is not None and self.shown is not None:
+            self.shown.update(progress.maps)
+
+    def _on_finished(self, answer: tuple[int, Detection]) -> None:
+        number, detection = answer
+        if number != self.run_number or self.shown is None:
+            return
+        self.shown.finish(detection)
+        self.viewer.layers.selection.active = self.shown.maps["anomaly"]
+        record = detection.record
+        count = len(detection.findings)
+        self.notice.say(
+            f"{count} finding{'' if count == 1 else 's'} in {record.duration_s:.1f} s", "good"
+        )
+        if record.untrained:
+            self.notice.say("UNTRAINED: random weights; these maps mean nothing.", "error")
+        lines = [
+            f"Threshold {detection.threshold:.4g}: {record.threshold_source}.",
+            f"{record.device}, {record.precision}; weights: {record.weights.name or 'none'}.",
+            *record.notes,
+        ]
+        self.summary.setText("<br>".join(lines))
+        self.session.layers_of_current = self.shown
+        self.session.add(detection)
+
+    def _on_cancelled(self) -> None:
+        self.notice.say("Cancelled.", "plain")
+        if self.shown is not None:
+            self.shown.remove_existing()
+            self.shown = None
+
+    def _on_ended(self) -> None:
+        self.bar.setVisible(False)
+        self.eta.setText("")
+        self.run_button.setEnabled(self.volume_box.count() > 0)
+        self.cancel_button.setEnabled(False)
+
+    def _ask(self, question: str) -> bool:
+        answer = QMessageBox.question(self, "MedAD", question)
+        return answer == QMessageBox.StandardButton.Yes
+
+    def closeEvent(self, event: Any) -> None:
+        """Stop what runs."""
+        self.work.cancel()
+        self.work.wait(2)
+        self.routing.wait(2)
+        super().closeEvent(event)
+
+
+def leave_a_core_to_the_window() -> None:
+    """Compute with one thread less than there are cores, so that the window stays quick."""
+    import torch
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))

@@ -1,0 +1,99 @@
+"""Which weights a detector runs with, and what state they are in."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
+
+from napari_medad.detectors.card import Card
+from napari_medad.viewer.parts.notice import STYLES
+from napari_medad.weights.catalogue import releases
+from napari_medad.weights.installed import installed_weights
+
+STATES = {
+    "none": "needs no weights",
+    "starter": "starter weights, shipped; trained on synthetic brains only",
+    "released": "the authors' released weights",
+    "trained": "trained by you",
+    "untrained": "UNTRAINED: random weights; the maps mean nothing",
+    "missing": "needs weights",
+}
+
+
+class WeightsChoice(QWidget):
+    """A list of installed weights with a line that says what the chosen ones are.
+
+    Signals
+    -------
+    changed
+    """
+
+    changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self.box, self.line = QComboBox(self), QLabel(self)
+        self.line.setWordWrap(True)
+        layout.addWidget(self.box)
+        layout.addWidget(self.line)
+        self.card: Card | None = None
+        self.box.currentIndexChanged.connect(self._describe)
+        self.box.currentIndexChanged.connect(self.changed)
+
+    @property
+    def name(self) -> str:
+        """What `load_detector` takes; "auto" for detectors without weights."""
+        return self.box.currentData() or "auto"
+
+    @property
+    def state(self) -> str:
+        """State of the chosen weights, a key of `STATES`."""
+        if self.card is None or not self.card.weights:
+            return "none"
+        if self.name == "untrained":
+            return "untrained"
+        found = installed_weights(self.card.name).get(self.name)
+        return found.state if found else "missing"
+
+    def offer(self, card: Card, choose: str | None = None) -> None:
+        """Offer a detector's weights; the best first, untrained last."""
+        self.card = card
+        self.box.blockSignals(True)
+        self.box.clear()
+        if card.weights:
+            names = list(installed_weights(card.name))
+            if not names:
+                self.box.addItem("none installed", "auto")
+            for name in names:
+                self.box.addItem(name, name)
+            self.box.addItem("untrained (shapes only)", "untrained")
+            if choose in names:
+                self.box.setCurrentIndex(self.box.findData(choose))
+        self.box.blockSignals(False)
+        self.box.setVisible(bool(card.weights))
+        self._describe()
+
+    def _describe(self) -> None:
+        state = self.state
+        text = STATES[state]
+        if state == "missing" and self.card is not None:
+            text = f"{text}: {_how_to_get(self.card)}"
+        self.line.setText(text)
+        kind = {"untrained": "error", "missing": "warning"}.get(state, "plain")
+        self.line.setStyleSheet(STYLES[kind])
+
+
+def _how_to_get(card: Card) -> str:
+    """The command that brings weights, with size and licence."""
+    known = releases(card.package)
+    if known:
+        first = next(iter(known.values()))
+        return (
+            f"medad weights fetch {card.name} {first.name} ({first.bytes / 1e6:.0f} MB, "
+            f"{first.licence})"
+        )
+    if card.recipe_class:
+        return f"train it in the Train dock, or medad weights add {card.name} FILE"
+    return f"medad weights add {card.name} FILE"

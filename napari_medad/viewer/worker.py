@@ -1,0 +1,117 @@
+"""Long work in a thread, told to Qt a few times a second, stopped on request."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_medad.errors import Cancelled, MedadError
+
+logger = logging.getLogger(__name__)
+
+UPDATES_S = 0.08
+"""Shortest time between two progress signals."""
+
+
+class Work(QObject):
+    """One function running in a thread.
+
+    The function takes a callback for progress reports, which answers "stop" once the user
+    has cancelled, "pause" while paused.
+
+    Signals
+    -------
+    progressed : object
+        The latest report, at most every `UPDATES_S`; notes, held-out losses and previews
+        are never skipped.
+    finished : object
+        What the function returned.
+    failed : str
+        One sentence.
+    cancelled
+    ended
+        After any of the three.
+    """
+
+    progressed = Signal(object)
+    finished = Signal(object)
+    failed = Signal(str)
+    cancelled = Signal()
+    ended = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._stop = threading.Event()
+        self._pause = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._told = 0.0
+
+    @property
+    def running(self) -> bool:
+        """Whether the function has not returned yet."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self, function: Callable[[Callable[[Any], str | None]], Any]) -> None:
+        """Run `function(report)` in a thread."""
+        self._stop.clear()
+        self._pause.clear()
+        self._told = 0.0
+        self._thread = threading.Thread(target=self._run, args=(function,), daemon=True)
+        self._thread.start()
+
+    def cancel(self) -> None:
+        """Ask the function to stop at its next report."""
+        self._stop.set()
+
+    def pause(self, on: bool) -> None:
+        """Ask the function to wait, or to go on."""
+        if on:
+            self._pause.set()
+        else:
+            self._pause.clear()
+
+    def wait(self, seconds: float) -> None:
+        """Block until the function has returned; for shutting down."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    def _report(self, progress: Any) -> str | None:
+        now = time.monotonic()
+        last = getattr(progress, "done", 0) == getattr(progress, "total", None)
+        rare = any(getattr(progress, kind, None) is not None for kind in ("held_out", "preview"))
+        if now - self._told >= UPDATES_S or last or rare or getattr(progress, "note", ""):
+            self._told = now
+            self._emit(self.progressed, progress)
+        if self._stop.is_set():
+            return "stop"
+        return "pause" if self._pause.is_set() else None
+
+    def _run(self, function: Callable[[Callable[[Any], str | None]], Any]) -> None:
+        try:
+            result = function(self._report)
+        except Cancelled:
+            self._emit(self.cancelled)
+        except MedadError as error:
+            self._emit(self.failed, str(error))
+        except Exception as error:
+            logger.exception("work in the viewer failed")
+            told = str(error).splitlines()[0] if str(error) else "no message"
+            self._emit(
+                self.failed,
+                f"Something unexpected went wrong ({type(error).__name__}: {told}); the terminal "
+                "shows where.",
+            )
+        else:
+            self._emit(self.finished, result)
+        self._emit(self.ended)
+
+    def _emit(self, signal: Any, *args: Any) -> None:
+        try:
+            signal.emit(*args)
+        except RuntimeError:  # the window has gone, and with it who would listen
+            self._stop.set()
