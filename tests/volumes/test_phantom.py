@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
 import numpy as np
 import pytest
 
 from napari_medad.errors import MedadError
 from napari_medad.volumes.modality import modality_of
 from napari_medad.volumes.phantom import brain as phantom_brain
-from napari_medad.volumes.phantom import make_brain, training_slices, write_sample
+from napari_medad.volumes.phantom import make_brain, write_sample
 from napari_medad.volumes.phantom.anatomy import make_anatomy, template
 from napari_medad.volumes.phantom.brain import CONTRASTS
 from napari_medad.volumes.phantom.contrast import Acquisition
@@ -120,25 +118,3 @@ def test_the_sample_reads_back_as_a_patient_of_four_contrasts(tmp_path, monkeypa
         assert np.allclose(volume.affine, small.study.volume().affine)
     assert modality_of("synthetic-patient-t1c") == "t1c"
     assert (case / "synthetic-patient-seg.nii.gz").is_file()
-
-
-def test_training_slices_are_endless_repeatable_and_named():
-    def draw() -> list:
-        stream = training_slices(7, spacing=4.0, per_volume=3, contrasts=("t1n", "t2f"))
-        return list(islice(stream, 9))
-
-    first, again = draw(), draw()
-    assert [s.contrast for s in first] == ["t1n"] * 3 + ["t2f"] * 3 + ["t1n"] * 3
-    for one, other in zip(first, again, strict=True):
-        assert np.array_equal(one.image, other.image)
-        assert one.image.shape == one.foreground.shape == one.truth.shape
-        assert np.array_equal(one.foreground, one.image > 0) or one.contrast != "t1n"
-        assert not one.truth.any()
-    assert first[0].task == "Brain MRI slice, T1"
-    assert first[3].task == "Brain MRI slice, FLAIR"
-    assert not np.array_equal(first[0].foreground, first[6].foreground)
-
-
-def test_training_slices_with_lesions_hold_them():
-    stream = training_slices(3, lesions=("glioma",), contrasts=("t2f",), spacing=4.0)
-    assert any(s.truth.any() for s in islice(stream, 32))

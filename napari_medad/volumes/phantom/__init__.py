@@ -5,13 +5,5 @@ no scan of any person goes into them.
 """
 
 from napari_medad.volumes.phantom.brain import Phantom, make_brain, sample_study, write_sample
-from napari_medad.volumes.phantom.stream import TrainingSlice, training_slices
 
-__all__ = [
-    "Phantom",
-    "TrainingSlice",
-    "make_brain",
-    "sample_study",
-    "training_slices",
-    "write_sample",
-]
+__all__ = ["Phantom", "make_brain", "sample_study", "write_sample"]

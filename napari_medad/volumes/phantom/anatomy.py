@@ -85,12 +85,11 @@ def template() -> tuple[np.ndarray, np.ndarray]:
 
 def grid(spacing: float, shape: tuple[int, int, int] | None) -> tuple[tuple[int, ...], np.ndarray]:
     """Shape (z, y, x) and affine of an isotropic grid centred on the template's brain."""
-    if shape is None:
-        shape = tuple(int(np.ceil(extent / spacing)) for extent in FIELD_OF_VIEW)
+    size = shape or tuple(int(np.ceil(extent / spacing)) for extent in FIELD_OF_VIEW)
     centre = np.array([0.0, -18.0, 8.0])
     affine = np.diag([-spacing, -spacing, spacing, 1.0])
-    affine[:3, 3] = centre - affine[:3, :3] @ ((np.array(shape[::-1]) - 1) / 2)
-    return tuple(shape), affine
+    affine[:3, 3] = centre - affine[:3, :3] @ ((np.array(size[::-1]) - 1) / 2)
+    return size, affine
 
 
 def make_anatomy(
@@ -111,9 +110,9 @@ def make_anatomy(
     """
     import torch
 
-    shape, affine = grid(spacing, shape)
+    size, affine = grid(spacing, shape)
     channels, template_affine = template()
-    where = _positions(shape, affine)
+    where = _positions(size, affine)
     where = _pushed_aside(where, masses)
     where = _deformed(rng, where)
     to_index = np.linalg.inv(template_affine)
