@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -34,7 +35,7 @@ def read_nifti(path: Path, *, frame: int | None = None, modality: str | None = N
         dimensions, or is 4D and no frame was picked.
     """
     try:
-        image = nib.load(path)
+        image: Any = nib.load(path)
         data, notes = _voxels(image, path, frame)
     except MedadError:
         raise
@@ -74,7 +75,8 @@ def read_nifti(path: Path, *, frame: int | None = None, modality: str | None = N
 def frames_of(path: Path) -> int:
     """Number of frames of a 4D file; 1 for a 3D one."""
     try:
-        shape = _squeezed(nib.load(path).shape)
+        image: Any = nib.load(path)
+        shape = _squeezed(image.shape)
     except (nib.filebasedimages.ImageFileError, OSError, EOFError, ValueError):
         return 1
     return shape[3] if len(shape) == 4 else 1

@@ -111,7 +111,7 @@ class MoeDetector(SliceDetector):
     def _use(self, network: MixtureOfExperts, encoder: TextEncoder) -> None:
         self.network = network.eval().to(self.device.name)
         if self.device.name == "cpu":
-            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.network.to(memory_format=torch.channels_last)
         self.text_encoder = encoder
 
     @property

@@ -110,9 +110,9 @@ def make_anatomy(
     """
     import torch
 
-    size, affine = grid(spacing, shape)
+    wanted, affine = grid(spacing, shape)
     channels, template_affine = template()
-    where = _positions(size, affine)
+    where = _positions(wanted, affine)
     where = _pushed_aside(where, masses)
     where = _deformed(rng, where)
     to_index = np.linalg.inv(template_affine)
