@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
+from scipy import ndimage
 
 from napari_medad.detectors.detector import Case, Prediction, SliceBatch, SliceDetector
 from napari_medad.detectors.hyperintensity import CARD
 from napari_medad.detectors.hyperintensity.settings import HyperintensitySettings
-from napari_medad.results.smoothing import median_inside
 from napari_medad.volumes.intensity import RankScale
 
 
@@ -25,15 +24,19 @@ class HyperintensityDetector(SliceDetector):
         return RankScale.of(case.volume.array, case.foreground)
 
     def predict(self, batch: SliceBatch, state: RankScale) -> Prediction:
-        """Ranks of a batch, unfiltered; `finish` filters across slices."""
-        rank = state.apply(batch.pixels())
-        flat = state.levels[0] == state.levels[-1]
-        if self.settings.polarity == "dark":
-            rank = np.zeros_like(rank) if flat else 1 - rank
-        elif self.settings.polarity == "both":
-            rank = np.zeros_like(rank) if flat else np.abs(2 * rank - 1)
-        return Prediction({"anomaly": rank})
+        """Filter each slice together with the neighbours that its median needs."""
+        size = self.settings.median
+        reach = np.arange(-(size // 2), size // 2 + 1)
+        last = batch.plan.view(batch.case.foreground).shape[0] - 1
+        stack = np.unique(np.clip(batch.indices[:, None] + reach, 0, last))
+        around = replace(batch, indices=stack)
+        anomaly = self._conspicuousness(around.pixels(), state) * around.foreground
+        if size > 1:
+            anomaly = ndimage.median_filter(anomaly, size, mode="nearest")
+        return Prediction({"anomaly": anomaly[np.searchsorted(stack, batch.indices)]})
 
-    def finish(self, maps: Mapping[str, np.ndarray], case: Case, state: Any) -> None:
-        """Median filter in three dimensions, inside the foreground's bounding box."""
-        median_inside(maps["anomaly"], case.foreground, self.settings.median)
+    def _conspicuousness(self, pixels: np.ndarray, scale: RankScale) -> np.ndarray:
+        rank = scale.apply(pixels)
+        if self.settings.polarity == "bright" or scale.levels[0] == scale.levels[-1]:
+            return rank
+        return 1 - rank if self.settings.polarity == "dark" else np.abs(2 * rank - 1)
