@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QEvent, QObject, Qt
-from qtpy.QtWidgets import QLabel, QWidget
+from qtpy.QtWidgets import QLabel
 
+from napari_medad.viewer.canvas import camera_of, canvas_of, scale_bar_of
 from napari_medad.viewer.layers import VOLUME
 from napari_medad.volumes.volume import Volume
 
@@ -24,7 +25,7 @@ class OrientationLetters(QObject):
     """Letters on the canvas for the displayed axes, and head-up coronal and sagittal views."""
 
     def __init__(self, viewer: napari.Viewer) -> None:
-        self.canvas: QWidget = viewer.window._qt_viewer.canvas.native
+        self.canvas = canvas_of(viewer)
         super().__init__(self.canvas)
         self.setObjectName("medad orientation")
         self.viewer = viewer
@@ -61,7 +62,7 @@ class OrientationLetters(QObject):
             return
         row, column = (axis - (dims.ndim - 3) for axis in dims.displayed)
         upwards = row == 0
-        camera = self.viewer.camera
+        camera = camera_of(self.viewer)
         if hasattr(camera, "orientation2d"):
             camera.orientation2d = ("up" if upwards else "down", "right")
         down = GROWS_TOWARDS[row]
@@ -114,18 +115,12 @@ def ras_text(layer: Layer, volume: Volume, position: Any) -> str:
     return f"R {right:.1f}  A {anterior:.1f}  S {superior:.1f} mm"
 
 
-def canvas_size(viewer: napari.Viewer) -> np.ndarray:
-    """Height and width of the canvas in pixels."""
-    canvas = viewer.window._qt_viewer.canvas.native
-    return np.array([canvas.height(), canvas.width()], float)
-
-
 def dress(viewer: napari.Viewer) -> None:
     """Letters, RAS status, axis names and a scale bar in mm, once per viewer."""
-    canvas = viewer.window._qt_viewer.canvas.native
+    canvas = canvas_of(viewer)
     if canvas.findChild(OrientationLetters, "medad orientation") is None:
         OrientationLetters(viewer)
         for layer in viewer.layers:
             tell_ras(layer)
         viewer.layers.events.inserted.connect(lambda event: tell_ras(event.value))
-        viewer.scale_bar.visible = True
+        scale_bar_of(viewer).visible = True

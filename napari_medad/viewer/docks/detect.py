@@ -181,7 +181,7 @@ class DetectDock(QWidget):
 
     def _refill_volumes(self, event: Any = None) -> None:
         names = [layer.name for layer in volume_layers(self.viewer)]
-        if names == [self.volume_box.itemText(i) for i in range(self.volume_box.count())]:
+        if names and names == [self.volume_box.itemText(i) for i in range(self.volume_box.count())]:
             return
         chosen = self.volume_box.currentText()
         active = self.viewer.layers.selection.active

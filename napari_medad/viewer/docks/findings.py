@@ -24,7 +24,8 @@ from qtpy.QtWidgets import (
 from napari_medad.errors import MedadError
 from napari_medad.results.detection import Detection
 from napari_medad.results.findings import Finding
-from napari_medad.viewer.orientation import canvas_size, dress
+from napari_medad.viewer.canvas import camera_of, canvas_size
+from napari_medad.viewer.orientation import dress
 from napari_medad.viewer.parts.cut_sliders import CutSliders
 from napari_medad.viewer.parts.notice import DOCK_WIDTH, Notice
 from napari_medad.viewer.parts.slice_profile import SliceProfile
@@ -86,6 +87,7 @@ class FindingsDock(QWidget):
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSortingEnabled(True)
         header = self.table.horizontalHeader()
+        header.setStyleSheet("QHeaderView::section { padding: 3px 5px; }")
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setStretchLastSection(True)
         self.table.sortItems(0)
@@ -227,7 +229,7 @@ class FindingsDock(QWidget):
 
     def _bring_into_view(self, world: np.ndarray) -> None:
         """Move the camera only where the place would lie near or beyond the canvas's edge."""
-        first, camera = self.viewer.dims.ndim - 3, self.viewer.camera
+        first, camera = self.viewer.dims.ndim - 3, camera_of(self.viewer)
         shown = np.array([world[axis - first] for axis in self.viewer.dims.displayed])
         canvas = canvas_size(self.viewer)
         if np.any(np.abs(shown - camera.center[-2:]) > EDGE * canvas / camera.zoom):
