@@ -74,12 +74,12 @@ def fetch(
     from napari_medad.weights.catalogue import release
 
     wanted = release(card(detector).package, detector, name)
-    note(f"{wanted.title or name}, {size_text(wanted.bytes)}: {wanted.citation}")
+    note(f"{wanted.title or name}, {wanted.size}: {wanted.citation}")
     note(f"Licence: {wanted.licence}")
     if not accept_licence and not typer.confirm("Do you accept this licence?", err=True):
         raise MedadError("Nothing was fetched, because the licence was not accepted.")
     with progress_bar(wanted.file) as report:
-        counter = Reporter(report, wanted.bytes // 1000, "kB")
+        counter = Reporter(report, (wanted.bytes or 0) // 1000, "kB")
 
         def count(done: int, total: int) -> None:
             counter(done // 1000, total // 1000)
@@ -113,5 +113,5 @@ def _rows(detector: str | None) -> Iterator[tuple[str, ...]]:
             checksum = found.record().sha256 or ""
             yield card.name, name, found.state, size, terms, checksum[:12]
         for name, other in waiting.items():
-            size = size_text(other.bytes)
-            yield card.name, name, "to fetch", size, other.licence, other.sha256[:12]
+            checksum = other.sha256 or ""
+            yield card.name, name, "to fetch", other.size, other.licence, checksum[:12]

@@ -51,7 +51,7 @@ def add_weights(
         raise MedadError(f"'{detector}' needs no weights, so none can be added to it.")
     if not path.exists():
         raise MedadError(f"There are no weights at {path}; check the path.")
-    known = _release_of(card, path)
+    known = _release_of(card, path, name)
     name = name or (known.name if known else path.name.split(".")[0])
     final = weights_home() / detector / name
     if name in RESERVED or Path(name).name != name or name.startswith("."):
@@ -86,17 +86,20 @@ def fetch_weights(
     """
     wanted = release(card_of(detector).package, detector, name)
     file = download(wanted, detector, weights_home() / ".downloads", report)
-    added = add_weights(detector, file, trust_pickle=trust_pickle)
+    added = add_weights(detector, file, name=wanted.name, trust_pickle=trust_pickle)
     file.unlink()
     return added
 
 
-def _release_of(card: Card, path: Path) -> Release | None:
-    """The catalogue's entry for this very file."""
+def _release_of(card: Card, path: Path, name: str | None) -> Release | None:
+    """The catalogue's entry for this file, by checksum, or by the user's word where it has none."""
     known = releases(card.package)
     if not known or not path.is_file():
         return None
     checksum = sha256_of(path)
+    unchecked = known.get(name or "")
+    if unchecked is not None and unchecked.sha256 is None:
+        return unchecked
     return next((r for r in known.values() if r.sha256 == checksum), None)
 
 

@@ -40,9 +40,9 @@ class Release(BaseModel):
         Where it is; one of `url` and `hub`.
     file : str
         File name there and here.
-    bytes : int
-    sha256 : str
-        Of the file as released.
+    bytes : int or None
+    sha256 : str or None
+        Of the file as released; None where the authors state none.
     licence, citation : str
     """
 
@@ -53,8 +53,8 @@ class Release(BaseModel):
     hub: str = ""
     revision: str = "main"
     file: str = Field(pattern=r"^[^/\\]+$")
-    bytes: int = Field(gt=0)
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    bytes: int | None = Field(None, gt=0)
+    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
     licence: str
     citation: str
 
@@ -63,6 +63,13 @@ class Release(BaseModel):
         if bool(self.url) == bool(self.hub):
             raise ValueError("give one of url and hub")
         return self
+
+    @property
+    def size(self) -> str:
+        """How large it is, in words."""
+        if self.bytes is None:
+            return "size not stated"
+        return f"{self.bytes / 1e6:.3g} MB" if self.bytes >= 1e6 else f"{self.bytes} bytes"
 
     @property
     def address(self) -> str:

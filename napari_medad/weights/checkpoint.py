@@ -14,7 +14,15 @@ from torch import Tensor, nn
 from napari_medad.atomic import replacing
 from napari_medad.errors import MedadError
 
-WRAPPERS = ("state_dict", "model_state_dict", "model", "network", "params")
+WRAPPERS = (
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "network",
+    "params",
+    "prompt_learner",
+    "trainable_linearlayer",
+)
 """Keys under which training scripts hide the state dict."""
 
 

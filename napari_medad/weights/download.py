@@ -42,6 +42,7 @@ def download(
         Without network, or if the file's sha256 is not the catalogue's.
     """
     part = folder / f"{release.file}.part"
+    named = "" if release.sha256 else f" --name {release.name}"
 
     def resumed(url: str, output: str, _: Any) -> None:
         _resume(url, part, release.bytes, report)
@@ -50,14 +51,18 @@ def download(
     pooch.get_logger().setLevel("ERROR")
     try:
         path = pooch.retrieve(
-            release.address, f"sha256:{release.sha256}", release.file, folder, downloader=resumed
+            release.address,
+            release.sha256 and f"sha256:{release.sha256}",
+            release.file,
+            folder,
+            downloader=resumed,
         )
     except (requests.ConnectionError, requests.Timeout):
         host = urlsplit(release.address).netloc
         raise MedadError(
             f"{host} cannot be reached from here; download {release.address} "
-            f"({release.bytes} bytes, sha256 {release.sha256}) elsewhere, then "
-            f"run `medad weights add {detector} {release.file}`."
+            f"({release.size}, sha256 {release.sha256 or 'not stated'}) elsewhere, then run "
+            f"`medad weights add {detector} {release.file}{named}`."
         ) from None
     except requests.HTTPError as error:
         raise MedadError(
@@ -81,7 +86,9 @@ def download(
     return Path(path)
 
 
-def _resume(url: str, part: Path, total: int, report: Callable[[int, int], None] | None) -> None:
+def _resume(
+    url: str, part: Path, total: int | None, report: Callable[[int, int], None] | None
+) -> None:
     """Append to `part` what it still lacks of `url`."""
     have = part.stat().st_size if part.is_file() else 0
     if have == total:
@@ -91,6 +98,7 @@ def _resume(url: str, part: Path, total: int, report: Callable[[int, int], None]
         answer.raise_for_status()
         resumes = answer.status_code == requests.codes.partial_content
         have = have if resumes else 0
+        total = total or have + int(answer.headers.get("Content-Length", 0))
         with part.open("ab" if resumes else "wb") as stream:
             for chunk in answer.iter_content(CHUNK):
                 stream.write(chunk)

@@ -46,3 +46,10 @@ def test_a_wrong_catalogue_is_refused(method, wrong):
     method.list_release("https://example.org/authors.pth", **wrong)
     with pytest.raises(MedadError, match="weights.yaml is not a catalogue"):
         releases("tiny_method")
+
+
+def test_size_and_checksum_may_be_unknown(method):
+    method.list_release("https://example.org/authors.pth", sha256="null", bytes="null")
+    found = release("tiny_method", "tiny", "authors")
+    assert found.sha256 is None
+    assert found.size == "size not stated"

@@ -109,3 +109,11 @@ def test_without_network_the_sentence_says_how_to_bring_the_file(tmp_path):
     assert "127.0.0.1:9 cannot be reached" in str(caught.value)
     assert "download http://127.0.0.1:9/authors.pth (10240 bytes, sha256 " in str(caught.value)
     assert "run `medad weights add tiny authors.pth`" in str(caught.value)
+
+
+def test_a_file_of_unknown_size_and_checksum_is_downloaded(server, tmp_path):
+    unknown = release_at(server.url).model_copy(update={"bytes": None, "sha256": None})
+    counts = []
+    path = download(unknown, "tiny", tmp_path, lambda done, total: counts.append((done, total)))
+    assert path.read_bytes() == DATA
+    assert counts[-1] == (len(DATA), len(DATA))

@@ -6,6 +6,7 @@ import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -250,6 +251,7 @@ def _counted(tensors: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor
     return {**counters, **tensors}
 
 
+@cache
 def _byte_pairs() -> Encode:
     """CLIP's words; also for random BERTs, whose vocabulary is not on every machine."""
     import open_clip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy import ndimage
 from torch import Tensor
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -38,3 +39,11 @@ def maps_on(maps: Tensor, shape: tuple[int, int]) -> np.ndarray:
 def unseen(size: int, patch: int) -> int:
     """Rows and columns of a picture beyond its last whole patch."""
     return size % patch
+
+
+def smoothed(maps: Tensor, sigma: float) -> Tensor:
+    """Maps [b, s, s] smoothed with a Gaussian of `sigma` pixels, reflected at the borders."""
+    if sigma == 0:
+        return maps
+    filtered = ndimage.gaussian_filter(maps.float().cpu().numpy(), (0, sigma, sigma))
+    return torch.from_numpy(filtered)

@@ -90,10 +90,7 @@ def _how_to_get(card: Card) -> str:
     known = releases(card.package)
     if known:
         first = next(iter(known.values()))
-        return (
-            f"medad weights fetch {card.name} {first.name} ({first.bytes / 1e6:.0f} MB, "
-            f"{first.licence})"
-        )
+        return f"medad weights fetch {card.name} {first.name} ({first.size}, {first.licence})"
     if card.recipe_class:
         return f"train it in the Train dock, or medad weights add {card.name} FILE"
     return f"medad weights add {card.name} FILE"

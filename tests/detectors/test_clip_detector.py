@@ -1,0 +1,102 @@
+"""What detectors on a CLIP share, looked at through AnomalyCLIP."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+import napari_medad as medad
+from napari_medad.detectors.clip_detector import ClipDetector
+from napari_medad.detectors.registry import load_detector
+from napari_medad.errors import MedadError
+from napari_medad.volumes.phantom import make_brain
+from napari_medad.volumes.study import Study
+from napari_medad.volumes.volume import Volume
+
+
+def load(**settings) -> ClipDetector:
+    return load_detector("anomalyclip", weights="untrained", device="cpu", **settings)
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    brain = make_brain(2, contrasts=("t2f",), spacing=4.0).study.volume()
+    middle = brain.array.shape[0] // 2
+    slices = np.pad(brain.array[middle : middle + 2].astype(np.float32), ((0, 0), (30, 30), (0, 0)))
+    return Study.from_volumes("brain", {"t2f": Volume(slices, brain.affine, "t2f")})
+
+
+def test_untrained_runs_on_a_small_clip_and_says_so(study):
+    detector = load()
+    assert detector.backbone_name == "tiny"
+    notes = medad.detect(study, detector).record.notes
+    assert "CLIP: tiny, gelu, random weights." in notes
+
+
+@pytest.mark.parametrize("name", ["tiny-pmc", "tiny-biomed"])
+def test_any_clip_can_be_asked(study, name):
+    anomaly = medad.detect(study, load(backbone=name, image_size=64)).maps["anomaly"]
+    assert np.isfinite(anomaly).all()
+    assert anomaly.std() > 0
+
+
+def test_a_size_between_patches_is_told(study):
+    notes = medad.detect(study, load(image_size=60)).record.notes
+    assert any("last 4 rows and columns of each picture are not seen" in note for note in notes)
+
+
+def test_a_size_without_patches_is_refused(study):
+    with pytest.raises(MedadError, match="'image_size' is 20, but tiny needs at least 28 pixels"):
+        medad.detect(study, load(image_size=20))
+
+
+def test_the_map_moves_with_the_slice():
+    """The same picture in a frame of other pixels: the map lies on the same place."""
+    noise = np.random.default_rng(0).random((56, 56)).astype(np.float32)
+    plane = gaussian_filter(noise, 4) + 0.1
+    large = np.kron(plane, np.ones((2, 2), np.float32))
+    maps = []
+    for array in (plane, large):
+        volume = Volume(array[None], np.eye(4), "t2f")
+        one = Study.from_volumes("one", {"t2f": volume})
+        maps.append(medad.detect(one, load(image_size=56)).maps["anomaly"][0])
+    shrunk = maps[1].reshape(56, 2, 56, 2).mean((1, 3))
+    assert np.corrcoef(shrunk.ravel(), maps[0].ravel())[0, 1] > 0.98
+
+
+def test_colour_is_seen():
+    grey = np.full((1, 56, 56), 100, np.uint8)
+    grey[:, 20:30, 20:30] = 160
+    red, green = (np.stack([grey * (i == c) for i in range(3)], -1) for c in (0, 1))
+    maps = []
+    for rgb in (red, green):
+        volume = Volume(grey, np.eye(4), source=None, rgb=rgb)
+        one = Study.from_volumes("colour", {"image": volume})
+        maps.append(medad.detect(one, load(image_size=56)).maps["anomaly"])
+    assert not np.allclose(maps[0], maps[1])
+
+
+def test_grey_levels_of_a_slice_or_the_volume(study):
+    brighter = study.volume().array.copy()
+    brighter[1] = brighter[1] * 0.5
+    dim = Study.from_volumes("dim", {"t2f": study.volume().with_array(brighter)})
+    by_slice = [medad.detect(s, load(intensity="slice", image_size=56)) for s in (study, dim)]
+    assert np.allclose(by_slice[0].maps["anomaly"][1], by_slice[1].maps["anomaly"][1], atol=1e-4)
+    by_volume = [medad.detect(s, load(image_size=56)) for s in (study, dim)]
+    assert not np.allclose(by_volume[0].maps["anomaly"][1], by_volume[1].maps["anomaly"][1])
+
+
+def test_the_whole_slice_or_the_brain_alone(study):
+    whole, brain = (
+        medad.detect(study, load(frame=frame, image_size=56)).maps["anomaly"]
+        for frame in ("slice", "foreground")
+    )
+    assert not np.allclose(whole, brain)
+
+
+def test_variants_of_the_layers(study):
+    last, before, paper = (
+        medad.detect(study, load(variant=v, image_size=56)).maps["anomaly"]
+        for v in ("last", "before-2025-04", "paper")
+    )
+    assert np.allclose(before, 4 * last, atol=1e-5)
+    assert not np.allclose(paper, before, atol=1e-3)
