@@ -5,14 +5,24 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+SLAB = 32
+"""Slices filtered at a time, so that a large scan needs no second map."""
+
 
 def median_inside(values: np.ndarray, foreground: np.ndarray, size: int) -> None:
     """Median filter a map [z, y, x] in place with a cube of `size` voxels, zero outside.
 
     Works in the foreground's bounding box. A median of one value changes nothing.
     """
-    boxes = ndimage.find_objects(foreground.astype(np.uint8))
+    boxes = ndimage.find_objects(foreground.view(np.uint8))
     if size == 1 or not boxes:
         return
-    part = values[boxes[0]]
-    part[...] = ndimage.median_filter(part, size, mode="nearest") * foreground[boxes[0]]
+    part, inside = values[boxes[0]], foreground[boxes[0]]
+    reach = size // 2
+    above = part[:0]
+    for first in range(0, len(part), SLAB):
+        last = min(first + SLAB, len(part))
+        stack = np.concatenate([above, part[first : last + reach]])
+        before, above = len(above), part[max(0, last - reach) : last].copy()
+        filtered = ndimage.median_filter(stack, size, mode="nearest")
+        part[first:last] = filtered[before : before + last - first] * inside[first:last]
