@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -87,7 +88,8 @@ def _image(image: Path | Volume | np.ndarray | None) -> str:
     if image is None or isinstance(image, Path):
         return str(image)
     array = image.array if isinstance(image, Volume) else image
-    return hashlib.sha256(array.tobytes()).hexdigest()
+    voxels: Any = np.ascontiguousarray(array)  # hashed without a copy
+    return hashlib.sha256(voxels).hexdigest()
 
 
 def _folder(path: Path) -> tuple[Example, ...]:

@@ -52,6 +52,14 @@ class History:
         of_set = [row for row in self.rows if row["set"] == which]
         return {k: v for row in of_set[-1:] for k, v in row.items() if k not in FACTS}
 
+    def losses(self) -> list[tuple[int, str, Mapping[str, float]]]:
+        """Step, set and losses of every row that has some."""
+        return [
+            (row["step"], row["set"], {k: v for k, v in row.items() if k not in FACTS})
+            for row in self.rows
+            if row["set"] != "note"
+        ]
+
     def has_held_out(self, epoch: int) -> bool:
         """Whether the epoch's held-out losses are known."""
         return any(row["set"] == "held-out" and row["epoch"] == epoch for row in self.rows)

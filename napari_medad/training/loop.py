@@ -8,10 +8,9 @@ from typing import Any
 
 from napari_medad.detectors.device import Device
 from napari_medad.detectors.recipe import Example
-from napari_medad.inference.progress import Callback
 from napari_medad.training.folder import TrainingFolder
 from napari_medad.training.plan import Plan, Wanted
-from napari_medad.training.progress import looking
+from napari_medad.training.progress import Listener, looking
 from napari_medad.training.run import Run, Slice
 from napari_medad.weights.model_folder import ModelFolder
 
@@ -26,7 +25,7 @@ def train(
     weights: str | None = None,
     device: str = "auto",
     resume: bool = False,
-    progress: Callback | None = None,
+    progress: Listener | None = None,
     preview: Slice | None = None,
 ) -> ModelFolder:
     """Train a detector.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_medad.errors import Cancelled
-from napari_medad.inference.progress import Callback, Progress
+from napari_medad.inference.progress import Progress
 
 QUIET_S = 0.05
 """Shortest time between two reports that hold nothing but the next step's losses."""
@@ -55,6 +55,10 @@ class TrainingProgress(Progress):
         return self.done
 
 
+Listener = Callable[[TrainingProgress], Any]
+"""Takes a `TrainingProgress`; answers "stop", "pause", or anything else to go on."""
+
+
 class Watch:
     """Asks the callback often enough, and seldom enough, and obeys it.
 
@@ -73,7 +77,7 @@ class Watch:
 
     def __init__(
         self,
-        callback: Callback | None,
+        callback: Listener | None,
         total: int,
         per_epoch: int,
         begun: int,
@@ -157,7 +161,7 @@ def mean_losses(rows: list[Mapping[str, float]]) -> dict[str, float]:
     return {key: float(np.mean([row[key] for row in rows if key in row])) for key in keys}
 
 
-def looking(callback: Callback | None) -> Callable[[int, int], None]:
+def looking(callback: Listener | None) -> Callable[[int, int], None]:
     """What reports that so many images were looked through, before the first step.
 
     It raises `Cancelled` if the callback answers "stop".

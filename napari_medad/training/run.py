@@ -20,13 +20,12 @@ from torch.utils.data import DataLoader
 from napari_medad.detectors.device import Device
 from napari_medad.detectors.recipe import TrainingOptions
 from napari_medad.errors import MedadError
-from napari_medad.inference.progress import Callback
 from napari_medad.results.run_record import installed_versions
 from napari_medad.training.folder import TrainingFolder
 from napari_medad.training.history import History
 from napari_medad.training.objective import Gradients, Objective, held_out_losses
 from napari_medad.training.plan import Plan
-from napari_medad.training.progress import Watch
+from napari_medad.training.progress import Listener, Watch
 from napari_medad.training.randomness import SeededItems, Stream, epoch_batches, seeded
 from napari_medad.weights.model_folder import ModelFolder
 
@@ -56,7 +55,7 @@ class Run:
         plan: Plan,
         folder: TrainingFolder,
         device: Device,
-        progress: Callback | None,
+        progress: Listener | None,
         preview: Slice | None,
     ) -> None:
         self.plan, self.recipe, self.folder = plan, plan.recipe, folder
@@ -80,7 +79,7 @@ class Run:
         if self.fabric.is_global_zero:
             folder.mark(plan.request, self.done, self.total)
 
-    def _build(self, progress: Callback | None) -> None:
+    def _build(self, progress: Listener | None) -> None:
         """Network, optimiser, schedule and counters, from the checkpoint where there is one."""
         optimiser = self.recipe.optimiser(self.network)
         self.schedule = self.recipe.schedule(optimiser, self.total)

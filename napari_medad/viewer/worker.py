@@ -11,6 +11,7 @@ from typing import Any
 from qtpy.QtCore import QObject, Signal
 
 from napari_medad.errors import Cancelled, MedadError
+from napari_medad.viewer.triton_apart import load_triton_apart
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +93,7 @@ class Work(QObject):
         return "pause" if self._pause.is_set() else None
 
     def _run(self, function: Callable[[Callable[[Any], str | None]], Any]) -> None:
+        load_triton_apart()
         try:
             result = function(self._report)
         except Cancelled:
