@@ -32,7 +32,7 @@ lint: .venv/.installed
 	$(BIN)/lint-imports
 
 docs: .venv/.installed
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 install: .venv/.installed
 
