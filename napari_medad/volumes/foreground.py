@@ -11,6 +11,9 @@ from napari_medad.volumes.volume import Volume
 ENOUGH_BACKGROUND = 0.05
 """Share of voxels with the corner value from which a scan counts as masked already."""
 
+CT_AIR = -400
+"""Hounsfield units between air and fat; a scan whose corners lie below twice this is a CT."""
+
 EXACT_UP_TO = 40_000_000
 """Voxels from which on the largest piece is told from the others on a coarser grid."""
 
@@ -19,9 +22,10 @@ def foreground_of(volume: Volume) -> np.ndarray:
     """Patient voxels [z, y, x] bool.
 
     A scan whose background is one constant value (skull-stripped, masked) gives exactly
-    the other voxels, holes filled per slice. Any other scan is cut at half its Otsu
-    threshold and the largest piece is kept. A constant scan has no foreground. Non-finite
-    voxels are background.
+    the other voxels, holes filled per slice. A CT, told by Hounsfield units of air, is cut
+    at `CT_AIR`; any other scan between the two classes that Otsu's threshold separates.
+    Of a scan that was cut the largest piece is kept. A constant scan has no foreground.
+    Non-finite voxels are background.
     """
     array = volume.array
     finite = np.isfinite(array) if array.dtype.kind == "f" else None
@@ -31,13 +35,20 @@ def foreground_of(volume: Volume) -> np.ndarray:
         mask &= finite
     if not mask.any():
         return mask
-    if 1 - mask.mean() < ENOUGH_BACKGROUND:
-        sample = array.ravel()[:: max(1, array.size // 500_000)]
-        sample = sample[np.isfinite(sample)] if finite is not None else sample
-        low = float(sample.min())
-        mask = array > low + 0.5 * (threshold_otsu(sample) - low)
-        mask = _largest_piece(mask)
+    if corner <= 2 * CT_AIR:
+        mask = _largest_piece(array > CT_AIR)
+    elif 1 - mask.mean() < ENOUGH_BACKGROUND:
+        mask = _largest_piece(array > _between_air_and_tissue(array))
     return _fill(mask)
+
+
+def _between_air_and_tissue(array: np.ndarray) -> float:
+    """A quarter of the way from the mean of Otsu's darker class to that of the brighter."""
+    sample = array.ravel()[:: max(1, array.size // 500_000)]
+    sample = sample[np.isfinite(sample)] if array.dtype.kind == "f" else sample
+    bright = sample > threshold_otsu(sample)
+    air, tissue = float(sample[~bright].mean()), float(sample[bright].mean())
+    return air + 0.25 * (tissue - air)
 
 
 def _background_value(array: np.ndarray) -> float:

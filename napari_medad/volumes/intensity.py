@@ -41,6 +41,16 @@ def rescaled(stored: np.ndarray, slope: float, intercept: float) -> np.ndarray:
     return np.add(stored, int(intercept), dtype=np.promote_types(kind, np.int32)).astype(kind)
 
 
+def background_value(array: np.ndarray) -> float:
+    """The commonest finite value at the eight corners of [z, y, x] (0 where none is finite)."""
+    corners = array[:: max(1, array.shape[0] - 1)][:, [0, -1]][:, :, [0, -1]].ravel()
+    corners = corners[np.isfinite(corners)]
+    if corners.size == 0:
+        return 0.0
+    values, counts = np.unique(corners, return_counts=True)
+    return float(values[np.argmax(counts)])
+
+
 def foreground_sample(array: np.ndarray, foreground: np.ndarray) -> np.ndarray:
     """At most `SAMPLE` finite values of the foreground (of everything where it is empty)."""
     step = max(1, int(np.ceil((array.size / SAMPLE) ** (1 / 2))))
@@ -76,11 +86,17 @@ class IntensityRange:
         return cls(float(low), float(high))
 
     def apply(self, pixels: np.ndarray, clip: bool = True) -> np.ndarray:
-        """Pixels as float32 on the scale, clipped to 0..1; 0 where the range is empty."""
+        """Pixels as float32 on the scale, clipped to 0..1; 0 where the range or voxel is empty.
+
+        Empty are a range of one value and a voxel that is not finite.
+        """
         width = self.high - self.low
         if width <= 0:
             return np.zeros(pixels.shape, np.float32)
-        out = (pixels.astype(np.float32) - np.float32(self.low)) / np.float32(width)
+        out = pixels.astype(np.float32)
+        out -= np.float32(self.low)
+        out /= np.float32(width)
+        np.nan_to_num(out, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         return np.clip(out, 0, 1, out=out) if clip else out
 
     def invert(self, values: np.ndarray) -> np.ndarray:
@@ -109,10 +125,17 @@ class RankScale:
         return cls(np.quantile(values, np.linspace(0, 1, RANK_LEVELS)).astype(np.float32))
 
     def apply(self, pixels: np.ndarray) -> np.ndarray:
-        """Mid-rank of each pixel, float32 in 0..1; a constant foreground gives 0."""
+        """Mid-rank of each pixel, float32 in 0..1.
+
+        Equal levels share the middle of their ranks. A constant foreground gives 0, and so
+        does a pixel that is not finite.
+        """
         if self.levels[0] == self.levels[-1]:
             return np.zeros(pixels.shape, np.float32)
         values, where = np.unique(self.levels, return_index=True)
         last = np.append(where[1:], self.levels.size) - 1
         ranks = (where + last) / (2 * (self.levels.size - 1))
-        return np.interp(pixels, values, ranks).astype(np.float32)
+        out = np.interp(pixels, values, ranks).astype(np.float32)
+        if pixels.dtype.kind == "f":
+            out[~np.isfinite(pixels)] = 0
+        return out

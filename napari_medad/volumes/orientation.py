@@ -106,8 +106,8 @@ def resample(array: np.ndarray, affine: np.ndarray, target: Grid, *, order: int)
     """Bring voxels (i, j, k[, rgb]) with their affine onto another grid.
 
     Where both grids differ only by flips and permutation the result is exact and keeps the
-    dtype; else it is interpolated (order 0 nearest, 1 linear), zero outside, and keeps the
-    dtype by rounding.
+    dtype; else it is interpolated (order 0 nearest, 1 linear), outside it the value of the
+    array's corners, and keeps the dtype by rounding.
     """
     turned = _turn(array, affine, target)
     if turned is not None:
@@ -118,12 +118,24 @@ def resample(array: np.ndarray, affine: np.ndarray, target: Grid, *, order: int)
     to_index = np.linalg.inv(affine) @ target.affine
     values = array if array.dtype.kind == "f" or order == 0 else array.astype(np.float32)
     out = ndimage.affine_transform(
-        values, to_index[:3, :3], to_index[:3, 3], tuple(target.shape), order=order
+        values,
+        to_index[:3, :3],
+        to_index[:3, 3],
+        tuple(target.shape),
+        order=order,
+        cval=_corner_value(array),
     )
     if array.dtype.kind in "iu":
         limits = np.iinfo(array.dtype)
         out = np.clip(np.rint(out), limits.min, limits.max)
     return out.astype(array.dtype, copy=False)
+
+
+def _corner_value(array: np.ndarray) -> float:
+    """The most frequent value of the eight corners: what lies outside."""
+    corners = array[:: max(1, len(array) - 1)][:, [0, -1]][:, :, [0, -1]].ravel()
+    values, counts = np.unique(corners[np.isfinite(corners)], return_counts=True)
+    return float(values[np.argmax(counts)]) if values.size else 0.0
 
 
 def _turn(array: np.ndarray, affine: np.ndarray, target: Grid) -> np.ndarray | None:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from nibabel.affines import apply_affine
+
 from napari_medad.errors import MedadError
 from napari_medad.volumes.orientation import resample
 from napari_medad.volumes.volume import Volume
@@ -96,13 +99,23 @@ def _onto(volume: Volume, reference: Volume, name: str) -> Volume:
     """`volume` on the grid of `reference`."""
     if volume is reference or volume.grid.same_as(reference.grid):
         return volume
-    array = resample(volume.array.T, volume.affine, reference.grid, order=1).T
-    if not array.any() and volume.array.any():
+    if not _overlap(volume, reference):
         raise MedadError(
             f"The volume '{name}' does not overlap the reference volume in space; "
             "register them first or open them as two studies."
         )
+    array = resample(volume.array.T, volume.affine, reference.grid, order=1).T
     assert volume.source is not None
     note = "Resampled (linearly) onto the reference volume's grid."
     source = replace(volume.source, notes=(*volume.source.notes, note))
     return Volume(array, reference.affine, volume.modality, source)
+
+
+def _overlap(volume: Volume, reference: Volume) -> bool:
+    """Whether the boxes of two volumes meet, seen along the first one's axes."""
+    shape = reference.grid.shape
+    corners = np.array(np.meshgrid(*[(-0.5, n - 0.5) for n in shape])).reshape(3, -1).T
+    to_index = np.linalg.inv(volume.affine) @ reference.affine
+    there = apply_affine(to_index, corners)
+    size = np.array(volume.grid.shape)
+    return bool(((there.max(0) > -0.5) & (there.min(0) < size - 0.5)).all())
