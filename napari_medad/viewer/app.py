@@ -22,7 +22,7 @@ DOCKS = ("Detect", "Findings", "Train")
 
 def open_docks(viewer: napari.Viewer) -> dict[str, QWidget]:
     """Every dock, as tabs on the right, Detect in front."""
-    docks = {}
+    docks: dict[str, QWidget] = {}
     for name in DOCKS:
         _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=bool(docks))
         docks[name] = widget

@@ -65,7 +65,6 @@ def study_layers(study: Study) -> list[tuple[np.ndarray, dict[str, Any], str]]:
     out = []
     for name in names:
         volume = study.volumes[name]
-        colour = volume.rgb is not None
         options: dict[str, Any] = {
             "name": f"{study.name} · {name}",
             "visible": name == study.reference,
@@ -73,11 +72,12 @@ def study_layers(study: Study) -> list[tuple[np.ndarray, dict[str, Any], str]]:
             **placement(volume),
             **layer_units(3),
         }
-        if colour:
-            options["rgb"] = True
+        if volume.rgb is not None:
+            out.append((volume.rgb, {**options, "rgb": True}, "image"))
         else:
-            options |= {"colormap": "gray", "contrast_limits": contrast_limits(volume.array)}
-        out.append((volume.rgb if colour else volume.array, options, "image"))
+            limits = contrast_limits(volume.array)
+            greys = {**options, "colormap": "gray", "contrast_limits": limits}
+            out.append((volume.array, greys, "image"))
     return out
 
 

@@ -140,7 +140,7 @@ class FindingsDock(QWidget):
             widget.setEnabled(there)
         for button in (self.previous_button, self.next_button):
             button.setEnabled(there)
-        self.trust_button.setVisible(there and "hallucination" in detection.maps)
+        self.trust_button.setVisible(detection is not None and "hallucination" in detection.maps)
         if detection is None:
             self.title.setText("No detection yet: run a detector in the Detect dock.")
             return

@@ -104,7 +104,7 @@ class SettingsForm(QWidget):
             editor.editingFinished.connect(self.changed)
         if isinstance(editor, QComboBox | QSpinBox | QDoubleSpinBox):
             editor.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-            editor.wheelEvent = lambda event: event.ignore()  # type: ignore[method-assign]
+            editor.wheelEvent = lambda event: event.ignore()
         _write(editor, field.default)
         return editor
 
@@ -125,7 +125,7 @@ class SettingsForm(QWidget):
         number.setSuffix(suffix)
         number.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
         number.valueChanged.connect(self.changed)
-        number.textFromValue = lambda value: f"{value:.6g}"  # type: ignore[method-assign]
+        number.textFromValue = lambda value: f"{value:.6g}"
         return number
 
 
