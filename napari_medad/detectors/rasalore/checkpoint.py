@@ -87,7 +87,7 @@ def _own(model: ModelFolder) -> tuple[Rasalore, Framing, dict[str, Any]]:
 
 
 def shape_settings(
-    width: int, side: int, modalities: Sequence[str], framing: Framing
+    width: int, side: int, modalities: Sequence[str], scaled: bool, framing: Framing
 ) -> dict[str, Any]:
     """What model.json keeps so that `load_network` can rebuild the network."""
     return {
@@ -95,6 +95,7 @@ def shape_settings(
         "width": width,
         "side": side,
         "modalities": list(modalities),
+        "scaled": scaled,
         "framing": asdict(framing),
     }
 
@@ -116,7 +117,7 @@ def convert(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Any], dict[str, Te
             f"RASALoRE's weights are two files and an embedding; give the folder with {ENCODER}, "
             f"{DECODER} and {EMBEDDING} as --weights."
         )
-    return shape_settings(32, 32, ("any",), PUBLISHED), ours
+    return shape_settings(32, 32, ("any",), False, PUBLISHED), ours
 
 
 def _published(folder: Path) -> Rasalore:

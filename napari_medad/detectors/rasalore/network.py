@@ -201,6 +201,10 @@ class Rasalore(nn.Module):
         See `random_embedding`.
     seed : int
         Draw of the embedding.
+    scaled : bool
+        Whether grey values are centred first. The published network takes them as 0..255
+        with biases near 0; its channel normalisation then removes brightness from even
+        tissue, and biases take very long to grow large enough to bring it back.
     """
 
     lore: Tensor
@@ -212,8 +216,10 @@ class Rasalore(nn.Module):
         modalities: tuple[str, ...] = ("any",),
         lore: Literal["fixed", "reference"] = "fixed",
         seed: int = 0,
+        scaled: bool = False,
     ) -> None:
         super().__init__()
+        self.scaled = scaled
         self.modalities = tuple(modalities)
         self.width = width
         self.side = side
@@ -225,9 +231,14 @@ class Rasalore(nn.Module):
         draws = [random_embedding(side, 8 * width, lore, generator) for _ in modalities]
         self.register_buffer("lore", torch.stack(draws))
         self.apply(_kaiming)
+        if scaled:
+            nn.init.uniform_(self.encoder.stage1.get_parameter("0.bias"), -1, 1)
+            nn.init.normal_(self.decoder.upsample.get_parameter("4.weight"), std=0.1)
 
     def forward(self, image: Tensor, branch: int = 0) -> Output:
         """Look at slices [b, 1, 128, 128] of grey values 0..255 of one modality."""
+        if self.scaled:
+            image = (image - 96) / 32
         first, last = self.encoder(image)
         activations, embedding = self.attention[branch](self.refiner(first), self.lore[branch])
         return Output(self.decoder(embedding, last), activations, embedding)

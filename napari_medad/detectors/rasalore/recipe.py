@@ -45,6 +45,15 @@ class RasaloreOptions(TrainingOptions):
     refined_term: bool = Field(
         True, title="Use refined masks", description="Learn from the MedSAM masks where given"
     )
+    points_weight: float = Field(
+        1.0,
+        ge=0,
+        title="Weight of the points",
+        description="Of the point and structure terms against that of the mask (paper: 1)",
+    )
+    scaled: bool = Field(
+        False, title="Scaled input", description="Centre grey values before the first layer"
+    )
     width: int = Field(32, ge=2, le=64, title="Channels of the first stage")
     side: Literal[8, 16, 32] = Field(32, title="Points per row")
     lore: Literal["fixed", "reference"] = Field("fixed", title="Embedding")
@@ -78,15 +87,18 @@ class RasaloreRecipe(Recipe):
         "starter": {
             "objective": "exact",
             "optimiser_kind": "adamw",
-            "learning_rate": 1e-3,
-            "width": 16,
-            "side": 16,
+            "learning_rate": 3e-3,
+            "batch_size": 8,
+            "points_weight": 0.1,
+            "scaled": True,
+            "width": 8,
+            "side": 8,
             "intensity": "volume",
             "gamma": 1.0,
             "healthy_share": 0.3,
             "per_case": 24,
             "synthetic_cases": 24,
-            "epochs": 12,
+            "epochs": 6,
         }
     }
 
@@ -118,8 +130,10 @@ class RasaloreRecipe(Recipe):
         """A random network, or the bridge's shared parts with new branches."""
         o = self.options
         if self.bridge is None:
-            return Rasalore(o.width, o.side, o.modalities, o.lore, o.seed)
-        network = Rasalore(self.bridge.width, self.bridge.side, o.modalities, o.lore, o.seed)
+            return Rasalore(o.width, o.side, o.modalities, o.lore, o.seed, o.scaled)
+        network = Rasalore(
+            self.bridge.width, o.side, o.modalities, o.lore, o.seed, self.bridge.scaled
+        )
         for part in ("encoder", "refiner", "decoder"):
             getattr(network, part).load_state_dict(getattr(self.bridge, part).state_dict())
         return network
@@ -140,6 +154,7 @@ class RasaloreRecipe(Recipe):
             o.per_case,
             renewed=cases.renewed,
             varied=not held_out,
+            weighted=o.objective != "exact",
         )
 
     def losses(self, network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -163,7 +178,8 @@ class RasaloreRecipe(Recipe):
                     aligned = losses.alignment_loss(embedding[seen], bridge[there][seen])
                     terms["align"].append(aligned)
         means = {key: torch.stack(values).mean() for key, values in terms.items() if values}
-        weight = {"align": self.options.align_weight}
+        points = self.options.points_weight
+        weight = {"points": points, "structure": points, "align": self.options.align_weight}
         total = torch.stack([weight.get(key, 1.0) * mean for key, mean in means.items()]).sum()
         return {"loss": total, **means}
 
@@ -245,4 +261,7 @@ class RasaloreRecipe(Recipe):
     def model_settings(self) -> dict[str, Any]:
         """Shape of the network, its modalities and framing."""
         o = self.options
-        return shape_settings(o.width, o.side, o.modalities, self.framing)
+        width, scaled = o.width, o.scaled
+        if self.bridge is not None:
+            width, scaled = self.bridge.width, self.bridge.scaled
+        return shape_settings(width, o.side, o.modalities, scaled, self.framing)

@@ -106,6 +106,8 @@ class SliceSamples(Dataset[dict[str, Tensor]]):
         Whether a case is another one every epoch (synthesis), or kept.
     varied : bool
         Whether to draw and vary slices at random; else they are the same every time.
+    weighted : bool
+        Whether to add the proximity weights that weak masks are read with.
     """
 
     def __init__(
@@ -116,12 +118,14 @@ class SliceSamples(Dataset[dict[str, Tensor]]):
         *,
         renewed: bool = False,
         varied: bool = True,
+        weighted: bool = True,
     ) -> None:
         self.cases = cases
         self.open_case = open_case
         self.per_case = per_case
         self.renewed = renewed
         self.varied = varied
+        self.weighted = weighted
         self.epoch = 0
         self._opened: dict[int, CaseSlices | None] = {}
 
@@ -164,15 +168,17 @@ class SliceSamples(Dataset[dict[str, Tensor]]):
         masks = torch.from_numpy(np.stack([case.weak[which], case.refined[which]])).float()
         if self.varied:
             image, masks = vary(image, masks, generator)
-        weak, refined = masks.numpy()
-        weights = [proximity(weak, NARROW), proximity(refined, NARROW), proximity(1 - weak, WIDE)]
-        return {
+        item = {
             "image": image,
             "present": torch.from_numpy(case.present),
             "weak": masks[0],
             "refined": masks[1],
-            "weights": torch.from_numpy(np.stack(weights)),
         }
+        if self.weighted:
+            weak, refined = masks.numpy()
+            terms = ((weak, NARROW), (refined, NARROW), (1 - weak, WIDE))
+            item["weights"] = torch.from_numpy(np.stack([proximity(m, s) for m, s in terms]))
+        return item
 
 
 def vary(image: Tensor, masks: Tensor, generator: np.random.Generator) -> tuple[Tensor, Tensor]:

@@ -30,7 +30,7 @@ class SyntheticCases:
     Parameters
     ----------
     count : int
-        Brains in one pass.
+        Brains in one epoch; a quarter as many are held out.
     modalities : tuple of str
         The network's; with ("any",) each slice comes in one contrast of the four.
     framing : Framing
@@ -49,7 +49,7 @@ class SyntheticCases:
         *,
         held_out: bool,
     ) -> None:
-        self.count = count
+        self.count = max(4, count // 4) if held_out else count
         self.modalities = modalities
         self.framing = framing
         self.seed = seed
