@@ -96,6 +96,7 @@ def find(
     if box is None:
         return labels, []
     components = cc3d.connected_components(above[box], connectivity=26)
+    del above  # of a large CT each of these is hundreds of megabytes
     about = cc3d.statistics(components, no_slice_conversion=True)
     sizes = about["voxel_counts"][1:]
     smallest = max(1.0, minimum_ml / volume.voxel_volume - 1e-6)
@@ -103,7 +104,9 @@ def find(
     kept = order[sizes[order] >= smallest][: np.iinfo(np.uint16).max] + 1
     renumber = np.zeros(sizes.size + 1, np.uint16)
     renumber[kept] = np.arange(1, kept.size + 1)
-    labels[box] = renumber[components]
+    for plane, pieces in zip(labels[box], components, strict=True):
+        plane[...] = renumber[pieces]
+    del components
     spans = about["bounding_boxes"][kept].reshape(-1, 3, 2).astype(int)
     shapes = _Shapes(sizes[kept - 1], about["centroids"][kept], spans[..., 0], spans[..., 1])
     return labels, _describe(labels[box], anomaly[box], box, volume, shapes, category)
@@ -139,8 +142,9 @@ def _describe(
 ) -> list[Finding]:
     """Findings of every label, each score read once."""
     voxel_ml = volume.voxel_volume
-    where = np.flatnonzero(labels)
-    ids = labels.ravel()[where]
+    flat = labels.ravel()
+    where = np.flatnonzero(flat)
+    ids = flat[where]
     order = np.argsort(ids, kind="stable")
     where, score = where[order], scores[labels > 0][order]
     ends = np.cumsum(shapes.sizes, dtype=np.int64)

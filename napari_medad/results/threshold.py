@@ -10,7 +10,7 @@ FALLBACK_QUANTILE = 0.98
 """What `auto` means for a detector that was never calibrated on healthy scans."""
 
 
-EXACT_UP_TO = 40_000_000
+EXACT_UP_TO = 10_000_000
 """Voxels from which on a quantile is taken from some of the slices only, to spare memory."""
 
 

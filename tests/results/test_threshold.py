@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_medad.errors import MedadError
+from napari_medad.results import threshold
 from napari_medad.results.threshold import check_threshold, threshold_value
 
 ANOMALY = np.arange(101, dtype=np.float32).reshape(1, 1, 101)
@@ -59,3 +60,11 @@ def test_auto_is_the_calibrated_value_and_else_a_quantile():
 
 def test_a_number_is_the_users():
     assert threshold_value(0.4, ANOMALY, EVERYWHERE, 7.5) == (0.4, "set by the user")
+
+
+def test_quantiles_of_a_big_scan_come_from_some_of_its_slices(monkeypatch):
+    monkeypatch.setattr(threshold, "EXACT_UP_TO", 5_000)
+    anomaly = np.random.default_rng(0).random((40, 30, 30), dtype=np.float32)
+    value, _ = threshold_value("quantile:0.9", anomaly, np.ones(anomaly.shape, bool))
+    assert value == pytest.approx(0.9, abs=0.02)
+    assert value != np.quantile(anomaly, 0.9)
