@@ -10,14 +10,21 @@ from torch import Tensor
 from napari_medad.volumes.intensity import IntensityRange, RankScale
 
 PERCENTILES = (0.5, 99.5)
+QUARTILES_AT = (0.325, 0.475)
+"""Where the robust scale puts the foreground's quartiles: lesions, however large, stay above."""
 
 Scale = IntensityRange | RankScale
 
 
 def scale_of(kind: str, array: np.ndarray, foreground: np.ndarray) -> Scale:
-    """The scan's intensity scale, "rank" or "percentile"."""
+    """The scan's intensity scale: "rank", "percentile" or "robust" (by its quartiles)."""
     if kind == "rank":
         return RankScale.of(array, foreground)
+    if kind == "robust":
+        quartiles = IntensityRange.of(array, foreground, (25, 75))
+        unit = (quartiles.high - quartiles.low) / (QUARTILES_AT[1] - QUARTILES_AT[0])
+        low = quartiles.low - QUARTILES_AT[0] * unit
+        return IntensityRange(low, low + unit)
     return IntensityRange.of(array, foreground, PERCENTILES)
 
 

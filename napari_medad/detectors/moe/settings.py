@@ -58,10 +58,11 @@ class MoeArchitecture(Settings):
         description="squared: Eq. 5 with u squared; log variance: the free form of AE-U",
         json_schema_extra=ADVANCED,
     )
-    intensity: Literal["rank", "percentile"] = Field(
-        "percentile",
+    intensity: Literal["robust", "percentile", "rank"] = Field(
+        "robust",
         title="Intensity scale",
-        description="How a scan's intensities become 0 to 1 inside the foreground",
+        description="How a scan's intensities become 0 to 1 inside the foreground: by quartiles "
+        "(a large lesion moves them least), by extreme percentiles, or by rank",
         json_schema_extra=ADVANCED,
     )
 

@@ -1,0 +1,130 @@
+"""Take the pictures of the documentation: every dock in every state, in both themes.
+
+Run from the repository's root with a display (`xvfb-run -s "-screen 0 1680x1050x24"`):
+
+    python docs/screenshots.py            # all pictures
+    python docs/screenshots.py hero       # one of: hero, detect, findings
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import napari
+from napari.settings import get_settings
+from qtpy.QtWidgets import QApplication, QWidget
+
+from napari_medad.viewer.app import default_detector, open_docks, raise_dock
+from napari_medad.viewer.docks.detect import DetectDock
+from napari_medad.viewer.docks.findings import FindingsDock
+from napari_medad.viewer.layers import add_study
+from napari_medad.viewer.session import session_of
+from napari_medad.volumes.phantom import sample_study
+from napari_medad.volumes.study import Study
+
+IMAGES = Path(__file__).parent / "images"
+WINDOW = (1560, 960)
+DOCK_HEIGHT = 860
+
+
+def settle(done: Callable[[], bool] = lambda: True, seconds: float = 0.8) -> None:
+    """Run the event loop until `done`, and a moment longer."""
+    limit = time.monotonic() + 300
+    while not done() and time.monotonic() < limit:
+        QApplication.processEvents()
+        time.sleep(0.005)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.005)
+
+
+def save(widget: QWidget, name: str) -> None:
+    """Save what a widget shows."""
+    widget.grab().save(str(IMAGES / f"{name}.png"))
+
+
+def window(theme: str) -> tuple[napari.Viewer, DetectDock, FindingsDock]:
+    """A viewer of the documentation's size with all docks."""
+    get_settings().appearance.theme = theme
+    viewer = napari.Viewer(title="napari")
+    viewer.window._qt_window.resize(*WINDOW)
+    docks = open_docks(viewer)
+    settle()
+    return viewer, docks["Detect"], docks["Findings"]
+
+
+def detected(viewer: napari.Viewer, dock: DetectDock, study: Study) -> None:
+    """The study with a finished detection, its largest finding chosen."""
+    add_study(viewer, study)
+    viewer.reset_view()
+    dock.choose(default_detector())
+    settle(seconds=1.5)
+    dock.run()
+    session = session_of(viewer)
+    settle(lambda: session.current is not None and not dock.work.running)
+    session.step(1)
+    settle()
+
+
+def hero(study: Study, theme: str) -> None:
+    """The README's first picture."""
+    viewer, dock, findings = window(theme)
+    detected(viewer, dock, study)
+    raise_dock(findings)
+    settle()
+    save(viewer.window._qt_window, "hero" if theme == "dark" else f"hero-{theme}")
+    viewer.close()
+
+
+def detect(study: Study, theme: str) -> None:
+    """The Detect dock: empty, running, done, error."""
+    viewer, dock, _ = window(theme)
+    save(dock, f"detect-empty-{theme}")
+    add_study(viewer, study)
+    dock.choose(default_detector())
+    settle(seconds=2)
+    dock.prompt_box.setEditText("brain flair")
+    settle(lambda: not dock.routing.running, seconds=2)
+    dock.run()
+    settle(lambda: dock.bar.maximum() > 0, seconds=0.1)
+    save(dock, f"detect-running-{theme}")
+    settle(lambda: not dock.work.running)
+    save(dock, f"detect-done-{theme}")
+    dock.threshold_edit.setText("high")
+    dock.run()
+    settle()
+    save(dock, f"detect-error-{theme}")
+    viewer.close()
+
+
+def findings(study: Study, theme: str) -> None:
+    """The Findings dock: empty and done."""
+    viewer, dock, listed = window(theme)
+    raise_dock(listed)
+    settle()
+    save(listed, f"findings-empty-{theme}")
+    detected(viewer, dock, study)
+    raise_dock(listed)
+    settle()
+    save(listed, f"findings-done-{theme}")
+    viewer.close()
+
+
+PICTURES = {"hero": hero, "detect": detect, "findings": findings}
+
+
+def main() -> None:
+    """Take the pictures named on the command line, or all."""
+    IMAGES.mkdir(exist_ok=True)
+    study = sample_study().study
+    for name in sys.argv[1:] or PICTURES:
+        for theme in ("dark", "light"):
+            PICTURES[name](study, theme)
+
+
+if __name__ == "__main__":
+    main()
