@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import nibabel as nib
@@ -35,6 +36,14 @@ def scan(tmp_path: Path) -> Path:
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     return tmp_path / "results"
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Python's own answer to Ctrl-C, which a background shell switches off for its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def medad(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
@@ -179,6 +188,7 @@ def test_the_unexpected_is_a_sentence_too(capsys, scan, out, monkeypatch):
     assert "Traceback" not in complaint
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_stops_at_the_next_batch_and_leaves_nothing(capsys, scan, out, monkeypatch):
     detector = napari_medad.load_detector("hyperintensity", device="cpu")
     kind = type(detector)
@@ -202,6 +212,7 @@ def test_ctrl_c_stops_at_the_next_batch_and_leaves_nothing(capsys, scan, out, mo
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_an_interrupted_save_leaves_the_older_results_whole(capsys, scan, out, monkeypatch):
     from napari_medad.results import files
 
