@@ -92,14 +92,15 @@ class Watch:
         self.agree = agree
         self.started = time.monotonic()
         self.idle_s = 0.0
-        self._told = -QUIET_S
+        self._told = self._stepped = -QUIET_S
         self._pending: list[Mapping[str, float]] = []
 
     def step(self, done: int, losses: Mapping[str, float]) -> None:
         """Report a finished step; raises `Cancelled` if the user stops."""
         self.done = done
         self._pending.append(losses)
-        if self.agree or done == self.total or time.monotonic() - self._told >= QUIET_S:
+        if self.agree or done == self.total or time.monotonic() - self._stepped >= QUIET_S:
+            self._stepped = time.monotonic()
             pending, self._pending = self._pending, []
             self._ask(losses=mean_losses(pending))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import napari
 import numpy as np
 from napari.utils.theme import get_theme
-from qtpy.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from napari_medad.results.outputs import kind_of
 from napari_medad.viewer.layers import volume_layers
@@ -44,6 +44,8 @@ class TrainDock(QWidget):
         self.pages = QStackedWidget(self)
         self.pages.addWidget(self.form)
         self.pages.addWidget(self.view)
+        # napari puts a stretch below any dock whose content does not ask for the height.
+        self.pages.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(self.pages)

@@ -82,7 +82,7 @@ class TrainingForm(QWidget):
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Recipe", self.recipe_box)
-        form.addRow("", self.about)
+        form.addRow(self.about)
         form.addRow("Learn from", self.data)
         form.addRow("Preset", self.preset_box)
         form.addRow("Begin with", self.weights_box)
@@ -152,7 +152,9 @@ class TrainingForm(QWidget):
         self.weights_box.addItem("random weights", None)
         for weights in installed_weights(self.card.name):
             self.weights_box.addItem(weights, weights)
-        self.name_edit.setText(_free_name(home / self.card.name, f"my-{self.card.name}"))
+        name = self.name_edit.text().strip()
+        if not name or (home / self.card.name / name).exists():
+            self.name_edit.setText(_free_name(home / self.card.name, f"my-{self.card.name}"))
         self.notice.say("")
 
     def _on_recipe(self) -> None:
@@ -163,6 +165,7 @@ class TrainingForm(QWidget):
             synthetic=recipe.synthetic, masks=card.labels not in ("none", "normal images")
         )
         if self.options is not None:
+            self.options.hide()
             self.fold.removeWidget(self.options)
             self.options.deleteLater()
         self.options = SettingsForm(recipe.Options, parent=self)
@@ -173,6 +176,7 @@ class TrainingForm(QWidget):
         for preset in recipe.presets:
             self.preset_box.addItem(preset, preset)
         self.preset_box.blockSignals(False)
+        self.name_edit.clear()
         self.refresh()
 
     def _on_preset(self) -> None:

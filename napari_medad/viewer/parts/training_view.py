@@ -65,6 +65,7 @@ class TrainingView(QWidget):
         layout.addWidget(self.messages)
         layout.addWidget(self.notice)
         layout.addLayout(self._buttons())
+        layout.addStretch()
 
     def _buttons(self) -> QHBoxLayout:
         row = QHBoxLayout()
@@ -95,6 +96,7 @@ class TrainingView(QWidget):
         self.heading.setText(f"<b>{HEADINGS[run.state]}</b>: {title}")
         self._show_progress(run)
         self.curves.show_rows(run.rows)
+        self.curves.setVisible(run.active or bool(run.rows))
         ended = not run.active
         told = run.messages[:-1] if ended else run.messages
         self.messages.setText("<br>".join(told[-SHOWN_MESSAGES:]))
@@ -117,8 +119,9 @@ class TrainingView(QWidget):
             f"step {progress.done} of {progress.total}",
             f"epoch {progress.epoch + 1} of {progress.epochs}",
         ]
-        if progress.losses:
-            parts.append(f"loss {progress.losses['loss']:.4g}")
+        loss = next((row[2]["loss"] for row in reversed(run.rows) if row[1] == "train"), None)
+        if loss is not None:
+            parts.append(f"loss {loss:.4g}")
         if run.active and progress.eta_s is not None:
             parts.append(f"{_clock(progress.eta_s)} left")
         self.where.setText(", ".join(parts))
@@ -130,6 +133,7 @@ class TrainingView(QWidget):
         self.use_button.setVisible(run.state == "done")
         self.resume_button.setVisible(run.state in ("stopped", "failed") and run.resumable)
         self.new_button.setVisible(not run.active)
+        self.new_button.setText("Back to the settings" if run.state == "failed" else "New training")
         self.layer_row.setVisible(run.active and self.layer_box.count() > 0)
 
 
