@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from torch.utils.data import Dataset
 from napari_medad.detectors.settings import Settings
 from napari_medad.volumes.study import Study
 from napari_medad.volumes.volume import Volume
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +117,16 @@ class Recipe(ABC):
     def __init__(self, options: TrainingOptions, examples: Sequence[Example]) -> None:
         self.options = options
         self.examples = examples
+        self.watch: Callable[[int, int], None] = lambda done, total: None
+
+    def watched(self, items: Iterable[Item], total: int) -> Iterator[Item]:
+        """Images being read or made, one by one, while the user sees how many and can stop.
+
+        For `dataset` and `calibrate`; the loop sets `watch`, which raises to stop.
+        """
+        for done, item in enumerate(items):
+            self.watch(done, total)
+            yield item
 
     @abstractmethod
     def network(self) -> nn.Module:

@@ -163,16 +163,21 @@ def mean_losses(rows: list[Mapping[str, float]]) -> dict[str, float]:
 
 
 def looking(callback: Listener | None) -> Callable[[int, int], None]:
-    """What reports that so many images were looked through, before the first step.
+    """What reports that so many images were read or made, before and after the steps.
 
     It raises `Cancelled` if the callback answers "stop".
     """
+    told = -QUIET_S
 
     def report(done: int, total: int) -> None:
-        answer = callback(TrainingProgress(done, total, "images")) if callback else None
-        while answer == "pause" and callback:
+        nonlocal told
+        if callback is None or time.monotonic() - told < QUIET_S:
+            return
+        told = time.monotonic()
+        answer = callback(TrainingProgress(done, total, unit="images"))
+        while answer == "pause":
             time.sleep(WAIT_S)
-            answer = callback(TrainingProgress(done, total, "images", paused=True))
+            answer = callback(TrainingProgress(done, total, unit="images", paused=True))
         if answer == "stop":
             raise Cancelled("Cancelled.")
 

@@ -25,7 +25,7 @@ from napari_medad.training.folder import TrainingFolder
 from napari_medad.training.history import History
 from napari_medad.training.objective import Gradients, Objective, held_out_losses
 from napari_medad.training.plan import Plan
-from napari_medad.training.progress import Listener, Watch
+from napari_medad.training.progress import Listener, Watch, looking
 from napari_medad.training.randomness import SeededItems, Stream, epoch_batches, seeded
 from napari_medad.weights.model_folder import ModelFolder
 
@@ -63,6 +63,7 @@ class Run:
         self.fabric = _fabric(device, self.options)
         self.fabric.launch()
         self.preview = preview
+        self.recipe.watch = looking(progress if self.fabric.is_global_zero else None)
         with seeded(self.options.seed, Stream.NETWORK):
             self.network = plan.network()
             self.samples = self.recipe.dataset(held_out=False)
@@ -240,6 +241,7 @@ class Run:
     def _finish(self) -> ModelFolder:
         """Calibrate, and write the model folder."""
         if self.fabric.is_global_zero:
+            self.save()
             self._tell("Calibrating on the held-out images.")
             with self._evaluating():
                 calibration = self.recipe.calibrate(self.network)

@@ -197,11 +197,13 @@ def test_pause_holds_the_run_and_saves_it(tmp_path: Path) -> None:
     answers: list[tuple[int, bool]] = []
 
     def callback(progress: Any) -> str | None:
+        if progress.unit != "steps":
+            return None
         answers.append((progress.done, progress.paused))
         if progress.paused:
             assert (tmp_path / "m" / "checkpoint.ckpt").exists()
             return "pause" if sum(paused for _, paused in answers) < 4 else None
-        return "pause" if progress.done == 0 and not progress.note else None
+        return "pause" if progress.done == 0 and progress.unit == "steps" else None
 
     medad.train("toy", "synthetic", tmp_path / "m", progress=callback)
     assert [done for done, paused in answers if paused] == [0, 0, 0, 0]
@@ -221,6 +223,19 @@ def test_stop_is_obeyed_within_a_second_of_slow_samples(tmp_path: Path) -> None:
     with pytest.raises(medad.Cancelled):
         medad.train("toy", "synthetic", tmp_path / "m", options=options, progress=callback)
     assert time.monotonic() - asked[0] < 1
+
+
+def test_stop_is_obeyed_while_data_are_made(tmp_path: Path) -> None:
+    reports: list[Any] = []
+
+    def callback(progress: Any) -> str:
+        reports.append(progress)
+        return "stop"
+
+    with pytest.raises(medad.Cancelled):
+        medad.train("toy", "synthetic", tmp_path / "m", progress=callback)
+    assert [(r.done, r.total, r.unit) for r in reports] == [(0, 40, "images")]
+    assert not (tmp_path / "m").exists()
 
 
 def test_reports_losses_epochs_eta_and_previews(tmp_path: Path) -> None:

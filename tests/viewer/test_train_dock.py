@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -188,22 +189,33 @@ def test_a_new_dock_shows_the_training_that_goes_on(
     qtbot.waitUntil(lambda: ended(dock), timeout=5000)
 
 
+def queued(threads: list[int]) -> float:
+    """Seconds that threads have waited for a core which other programs held (Linux)."""
+    files = [Path(f"/proc/self/task/{thread}/schedstat") for thread in threads]
+    return sum(int(f.read_text().split()[1]) * 1e-9 for f in files if f.exists())
+
+
 def test_the_window_stays_quick_while_training(dock: TrainDock, qtbot: Any) -> None:
-    """No gap of 50 ms between ticks; the machine's other work can only lengthen the best of 3."""
-    ticks: list[float] = []
+    """No gap of 50 ms between ticks, time lost to other programs left out; best of three."""
+    ticks: list[tuple[float, float]] = []
+    threads: list[int] = []
     timer = QTimer()
     timer.setTimerType(Qt.TimerType.PreciseTimer)
-    timer.timeout.connect(lambda: ticks.append(time.monotonic()))
+    timer.timeout.connect(lambda: ticks.append((time.monotonic(), queued(threads))))
     longest = []
     for _ in range(3):
         start(dock, epochs=60)
         qtbot.waitUntil(lambda: bool(dock.run.rows), timeout=60_000)
+        worker = dock.run.work._thread
+        assert worker is not None
+        threads[:] = [threading.get_native_id(), worker.native_id or 0]
         ticks.clear()
         timer.start(5)
         qtbot.waitUntil(lambda: ended(dock), timeout=60_000)
         timer.stop()
         assert len(ticks) > 50
-        longest.append(np.diff(ticks).max())
+        clock, waits = np.diff(np.array(ticks), axis=0).T
+        longest.append((clock - waits.clip(0)).max())
         dock.view.new_button.click()
         if longest[-1] < 0.05:
             break

@@ -116,12 +116,13 @@ class MoeRecipe(Recipe):
         """The examples' volumes, or synthetic ones."""
         if self.examples:
             examples = [e for e in self.examples if e.held_out == held_out]
-            return volumes_of(examples, self.tasks)
+            return self.watched(volumes_of(examples, self.tasks), len(examples))
         count = self.options.brains
         kept = max(1, count // 10)
         seeds = range(count - kept, count) if held_out else range(count - kept)
         first = 1_000_000 * (self.options.seed + 1)
-        return synthetic_volumes((first + s for s in seeds), self.tasks, spacing)
+        brains = synthetic_volumes((first + s for s in seeds), self.tasks, spacing)
+        return self.watched(brains, len(seeds) * len(self.tasks))
 
     def dataset(self, *, held_out: bool) -> Dataset[Any]:
         """Slices of the volumes, kept in memory."""

@@ -113,7 +113,7 @@ class TrainingView(QWidget):
         self.bar.setRange(0, progress.total)
         self.bar.setValue(progress.done)
         if progress.unit != "steps":
-            self.where.setText(f"Looking through the data: {progress.done} of {progress.total}")
+            self.where.setText(f"Looking through images: {progress.done} of {progress.total}")
             return
         parts = [
             f"step {progress.done} of {progress.total}",
