@@ -60,7 +60,8 @@ def _methods() -> str:
 def _method(card: Card) -> str:
     """A detector's METHOD.md, its settings, and its training's."""
     home = Path(inspect.getfile(card.settings_type())).parent
-    lines = [(home / "METHOD.md").read_text(encoding="utf-8"), "## Settings\n"]
+    text = (home / "METHOD.md").read_text(encoding="utf-8")
+    lines = [text.replace("](../../../docs/", "](../"), "## Settings\n"]
     lines += _settings(card.settings_type())
     if card.recipe_class:
         lines += ["\n## Settings of its training\n", *_settings(card.recipe_type().Options)]

@@ -169,7 +169,7 @@ def test_the_documentation_builds(tmp_path):
     if not mkdocs.exists():
         pytest.skip("mkdocs is not installed (the extra docs)")
     built = subprocess.run(
-        [mkdocs, "build", "--strict", "--quiet", "--site-dir", tmp_path / "site"],
+        [mkdocs, "build", "--strict", "--site-dir", tmp_path / "site"],
         cwd=ROOT,
         capture_output=True,
         text=True,
