@@ -74,6 +74,8 @@ class ClipDetector(SliceDetector):
     """The paper's."""
     interpolation: ClassVar[str] = "bicubic"
     """How slices are resized."""
+    clip_file: str = ""
+    """A file of CLIP's weights other than the one in the weights folder."""
 
     def load(self, weights: str) -> None:
         """Load the adapters. CLIP's own weights follow with the first case."""
@@ -129,7 +131,7 @@ class ClipDetector(SliceDetector):
         return load_clip(
             self.backbone_name,
             activation=self.activation if chosen == "auto" else chosen,
-            weights=self.settings.backbone_weights,
+            weights=self.settings.backbone_weights or self.clip_file,
             untrained=self.untrained,
         ).to(self.device.name)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -39,6 +39,8 @@ class Clip:
         "gelu" or "quickgelu".
     sha256 : str
         Of the weights' first file; empty for random weights.
+    known : dict
+        Features of prompts that were asked before; see `text_features`.
     """
 
     backbone: Backbone
@@ -46,6 +48,7 @@ class Clip:
     text: Text
     activation: str
     sha256: str = ""
+    known: dict[tuple[str, ...], Tensor] = field(default_factory=dict, repr=False)
 
     @property
     def shape(self) -> Shape:

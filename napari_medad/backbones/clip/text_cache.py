@@ -22,8 +22,16 @@ def text_features(clip: Clip, prompts: Sequence[str]) -> Tensor:
     """Features [n, joint] float32 of prompts, not normalised, from disk where they are known.
 
     They are kept by model, activation, sha256 of the weights, and the prompts. Those of random
-    weights are not kept. A folder that is full or cannot be written costs time, nothing else.
+    weights are kept in memory only. A folder that is full or cannot be written costs time,
+    nothing else.
     """
+    key = tuple(prompts)
+    if key not in clip.known:
+        clip.known[key] = _from_disk(clip, prompts)
+    return clip.known[key]
+
+
+def _from_disk(clip: Clip, prompts: Sequence[str]) -> Tensor:
     path = _path(clip, prompts)
     if path is not None and path.is_file():
         with suppress(OSError, SafetensorError, KeyError):

@@ -52,8 +52,9 @@ def test_a_prompt_beyond_the_context_is_refused(tiny):
 def test_features_are_computed_once(tiny, monkeypatch, tmp_path):
     from dataclasses import replace
 
-    weighted = replace(tiny, sha256="0" * 64)
+    weighted = replace(tiny, sha256="0" * 64, known={})
     first = text_features(weighted, PROMPTS)
+    weighted = replace(weighted, known={})
     monkeypatch.setattr(type(tiny.text), "features", lambda *_: pytest.fail("computed again"))
     assert torch.equal(text_features(weighted, PROMPTS), first)
 
@@ -62,13 +63,14 @@ def test_features_are_computed_once(tiny, monkeypatch, tmp_path):
 def test_features_of_other_weights_are_others(tiny, change):
     from dataclasses import replace
 
-    one = text_cache._path(replace(tiny, sha256="0" * 64), PROMPTS)
+    one = text_cache._path(replace(tiny, sha256="0" * 64, known={}), PROMPTS)
     assert one != text_cache._path(replace(tiny, **{"sha256": "0" * 64, **change}), PROMPTS)
-    assert one != text_cache._path(replace(tiny, sha256="0" * 64), PROMPTS[:1])
+    assert one != text_cache._path(replace(tiny, sha256="0" * 64, known={}), PROMPTS[:1])
 
 
 def test_features_of_random_weights_are_not_kept(tiny, tmp_path):
-    text_features(tiny, PROMPTS)
+    first = text_features(tiny, PROMPTS)
+    assert text_features(tiny, PROMPTS) is first
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
@@ -77,14 +79,15 @@ def test_a_folder_that_cannot_be_written_costs_only_time(tiny, tmp_path, monkeyp
 
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("MEDAD_WEIGHTS", str(tmp_path / "file"))
-    assert text_features(replace(tiny, sha256="0" * 64), PROMPTS).shape == (3, 64)
+    assert text_features(replace(tiny, sha256="0" * 64, known={}), PROMPTS).shape == (3, 64)
 
 
 def test_a_broken_cache_file_is_computed_again(tiny):
     from dataclasses import replace
 
-    weighted = replace(tiny, sha256="0" * 64)
+    weighted = replace(tiny, sha256="0" * 64, known={})
     first = text_features(weighted, PROMPTS)
+    weighted = replace(weighted, known={})
     text_cache._path(weighted, PROMPTS).write_bytes(b"cut off")
     assert torch.equal(text_features(weighted, PROMPTS), first)
 
