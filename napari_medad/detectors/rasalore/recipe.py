@@ -89,16 +89,16 @@ class RasaloreRecipe(Recipe):
             "optimiser_kind": "adamw",
             "learning_rate": 3e-3,
             "batch_size": 8,
-            "points_weight": 0.1,
+            "points_weight": 0.3,
             "scaled": True,
             "width": 8,
-            "side": 8,
+            "side": 16,
             "intensity": "volume",
             "gamma": 1.0,
             "healthy_share": 0.3,
             "per_case": 24,
             "synthetic_cases": 24,
-            "epochs": 6,
+            "epochs": 40,
         }
     }
 
