@@ -16,7 +16,9 @@ import torch
 from toy.recipe import TRUE
 
 import napari_medad as medad
+from napari_medad.detectors.recipe import Example
 from napari_medad.training.folder import TrainingFolder, unfinished_trainings
+from napari_medad.volumes.volume import Volume
 
 
 def weights_of(folder: Path) -> dict[str, torch.Tensor]:
@@ -328,3 +330,38 @@ def test_two_processes_give_what_one_does_and_say_nothing(tmp_path: Path) -> Non
     whole = medad.train("toy", "synthetic", tmp_path / "whole", options=options).tensors()
     for key, tensor in whole.items():
         torch.testing.assert_close(weights_of(tmp_path / "pair")[key], tensor, atol=2e-3, rtol=0)
+
+
+def test_moe_learns_and_resumes_exactly(tmp_path: Path) -> None:
+    _, y, x = np.indices((12, 40, 40)) - 20
+    ball = (y**2 + x**2 < 300).astype(np.float32)
+    examples = [
+        Example(Volume(ball * (100 + 10 * np.cos(x / scale)), np.eye(4)), task, patient=str(scale))
+        for scale in (2, 3, 4)
+        for task in ("Brain MRI slice, T1", "Head CT slice")
+    ]
+    options = {
+        "size": 64,
+        "hidden": 32,
+        "decoder_fc": "direct",
+        "text": "n-grams",
+        "batch_size": 8,
+        "warm_up": 4,
+        "epochs": 6,
+        "precision": "fp32",
+    }
+    whole = medad.train("moe", examples, tmp_path / "whole", options=options)
+    with pytest.raises(medad.Cancelled):
+        medad.train(
+            "moe",
+            examples,
+            tmp_path / "part",
+            options=options,
+            progress=lambda p: "stop" if p.unit == "steps" and p.done >= 7 else None,
+        )
+    resumed = medad.train("moe", examples, tmp_path / "part", resume=True)
+    for key, tensor in whole.tensors().items():
+        torch.testing.assert_close(resumed.tensors()[key], tensor, atol=1e-6, rtol=0)
+    rows = rows_of(whole.path)
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+    assert whole.facts["tasks"]

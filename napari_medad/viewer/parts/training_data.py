@@ -125,7 +125,7 @@ class TrainingData(QWidget):
         source = self.source.currentData()
         page = {SYNTHETIC: 0, LAYERS: 1}.get(source, 2)
         self.pages.setCurrentIndex(page)
-        self.pages.setMaximumHeight(180 if source == LAYERS else 44)
+        self.pages.setFixedHeight(180 if source == LAYERS else 40)
         example = "a folder; its sub-folders are tasks" if source == FOLDER else "a .csv or .json"
         self.path.setPlaceholderText(example)
         self.changed.emit()
