@@ -3,7 +3,7 @@
 Run from the repository's root with a display (`xvfb-run -s "-screen 0 1680x1050x24"`):
 
     python docs/screenshots.py            # all pictures
-    python docs/screenshots.py hero       # one of: hero, detect, findings
+    python docs/screenshots.py hero       # one of: hero, detect, findings, train
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import napari
 from napari.settings import get_settings
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_medad.viewer.app import default_detector, open_docks, raise_dock
@@ -27,7 +28,17 @@ from napari_medad.volumes.study import Study
 
 IMAGES = Path(__file__).parent / "images"
 WINDOW = (1560, 960)
-DOCK_HEIGHT = 860
+QUICK = {
+    "size": 64,
+    "hidden": 64,
+    "decoder_fc": "direct",
+    "batch_size": 16,
+    "text": "n-grams",
+    "slices_per_volume": 24,
+    "warm_up": 20,
+    "epochs": 10,
+}
+"""Training options for a picture, not for a model."""
 
 
 def settle(done: Callable[[], bool] = lambda: True, seconds: float = 0.8) -> None:
@@ -114,7 +125,36 @@ def findings(study: Study, theme: str) -> None:
     viewer.close()
 
 
-PICTURES = {"hero": hero, "detect": detect, "findings": findings}
+def train(study: Study, theme: str) -> None:
+    """The Train dock: empty, running, done, error."""
+    viewer, _, _ = window(theme)
+    add_study(viewer, study)
+    docks = {type(w).__name__: w for w in viewer.window._qt_window.findChildren(QWidget)}
+    dock = docks["TrainDock"]
+    raise_dock(dock)
+    form = dock.form
+    form.recipe_box.setCurrentIndex(form.recipe_box.findData("moe"))
+    settle()
+    save(dock, f"train-empty-{theme}")
+    form.data.choose("volumes")
+    table = form.data.table
+    for row in range(table.rowCount()):
+        table.item(row, 0).setCheckState(Qt.CheckState.Checked)
+    form.options.set_values({**form.options.values(), **QUICK})
+    form.start_button.click()
+    settle(lambda: not dock.run.active or getattr(dock.run.progress, "epoch", 0) >= 4)
+    save(dock, f"train-running-{theme}")
+    settle(lambda: not dock.run.active)
+    save(dock, f"train-done-{theme}")
+    dock.view.new_button.click()
+    form.data.choose("manifest", "normals.csv")
+    form.start_button.click()
+    settle(lambda: not dock.run.active)
+    save(dock, f"train-error-{theme}")
+    viewer.close()
+
+
+PICTURES = {"hero": hero, "detect": detect, "findings": findings, "train": train}
 
 
 def main() -> None:

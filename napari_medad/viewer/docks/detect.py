@@ -206,6 +206,7 @@ class DetectDock(QWidget):
         self.bars.show_weights({})
         if self.form is not None:
             self.form_place.removeWidget(self.form)
+            self.form.hide()
             self.form.deleteLater()
         self.form = SettingsForm(card.settings_type(), parent=self)
         self.form_place.addWidget(self.form)
