@@ -19,6 +19,9 @@ from napari_medad.volumes.modality import modality_of
 from napari_medad.volumes.series_geometry import Slab, place_slices
 from napari_medad.volumes.volume import Volume
 
+MODALITIES = {"CT": "ct", "US": "us", "CR": "xr", "DX": "xr", "PT": "pet"}
+"""Modalities that DICOM's own field tells; of MR the series description tells the contrast."""
+
 NOT_SCANS = {"SEG", "SR", "ECG", "RTSTRUCT", "RTPLAN", "RTDOSE", "PR", "KO", "REG", "DOC"}
 
 
@@ -37,7 +40,7 @@ def find_series(path: Path) -> list[Series]:
     Raises
     ------
     MedadError
-        If there is no DICOM image.
+        If there is no DICOM image, or images of several patients.
     """
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     groups: dict[str, list[tuple[Path, pydicom.Dataset]]] = defaultdict(list)
@@ -53,7 +56,15 @@ def find_series(path: Path) -> list[Series]:
     if not groups:
         if len(files) == 1 and reasons:
             raise MedadError(reasons[0])
-        raise MedadError(f"{path} holds no DICOM image; give the folder of one series.")
+        raise MedadError(
+            f"{path} holds no image that can be read; give NIfTI, MGZ, NRRD, MetaImage, DICOM, "
+            "PNG, JPEG or TIFF."
+        )
+    patients = {str(h.get("PatientID", "")) for group in groups.values() for _, h in group}
+    if len(patients) > 1:
+        raise MedadError(
+            f"{path} holds DICOM images of {len(patients)} patients; give the folder of one."
+        )
     found = [
         Series(int(h.get("SeriesNumber", None) or 0), tuple(f for f, _ in group), _name(h))
         for group in groups.values()
@@ -76,14 +87,15 @@ def read_series(series: Series, *, frame: int | None = None) -> Volume:
     """
     where = series.files[0] if len(series.files) == 1 else series.files[0].parent
     datasets = [_dataset(file) for file in series.files]
-    modality = {"CT": "ct", "US": "us", "CR": "xr", "DX": "xr"}.get(
-        str(datasets[0].get("Modality", "")), series.name or None
-    )
+    modality = MODALITIES.get(str(datasets[0].get("Modality", "")), series.name or None)
     if "MOSAIC" in datasets[0].get("ImageType", ()):
         slab = _mosaic(_pick(datasets, frame, where, "mosaics"), where)
     else:
         slices = [part for dataset in datasets for part in _slices(dataset, where)]
         slab = place_slices(slices, frame, str(where))
+    notes = slab.notes
+    if not _states_spacing(datasets[0]):
+        notes = (*notes, "The image states no pixel size; 1 mm was assumed.")
     return Volume.from_grid(
         slab.voxels,
         LPS_TO_RAS @ slab.affine,
@@ -91,7 +103,7 @@ def read_series(series: Series, *, frame: int | None = None) -> Volume:
         path=where,
         reader="dicom",
         frame=frame,
-        notes=slab.notes,
+        notes=notes,
     )
 
 
@@ -177,22 +189,38 @@ def _pixels(dataset: pydicom.Dataset, where: Path) -> np.ndarray:
             warnings.simplefilter("ignore")
             stored = pixel_array(dataset)
             kind = str(dataset.PhotometricInterpretation)
+            if kind == "MONOCHROME1":
+                stored = _inverted(stored, dataset)
             if kind == "PALETTE COLOR":
                 stored = apply_color_lut(stored, dataset)
             elif "ModalityLUTSequence" in dataset:
                 stored = apply_modality_lut(stored, dataset)
     except Exception as error:
+        syntax = getattr(dataset.file_meta.get("TransferSyntaxUID"), "name", "unknown encoding")
+        reason = (str(error).splitlines() or [type(error).__name__])[-1].strip(" :.")
         raise MedadError(
-            f"The pixels of {where} cannot be decoded "
-            f"({str(error).splitlines()[0].rstrip(':.')}); export the series uncompressed."
+            f"The pixels of {where} ({syntax}) cannot be decoded ({reason}); export the series "
+            "uncompressed."
         ) from None
     colour = int(dataset.get("SamplesPerPixel", 1)) == 3 or kind == "PALETTE COLOR"
     frames = stored if stored.ndim == (4 if colour else 3) else stored[None]
     if colour:
         return frames[..., :3].astype(np.uint8)
     slope, intercept = dataset.get("RescaleSlope", 1), dataset.get("RescaleIntercept", 0)
-    frames = rescaled(frames, slope or 1, intercept or 0)
-    return frames.max() + frames.min() - frames if kind == "MONOCHROME1" else frames
+    return rescaled(frames, 1 if slope is None else slope, intercept or 0)
+
+
+def _inverted(stored: np.ndarray, dataset: pydicom.Dataset) -> np.ndarray:
+    """MONOCHROME1 (low is white) turned about the stored bits' range, one for all slices."""
+    bits = int(dataset.BitsStored)
+    ends = -1 if int(dataset.PixelRepresentation) else (1 << bits) - 1
+    return (ends - stored.astype(np.int64)).astype(stored.dtype)
+
+
+def _states_spacing(dataset: pydicom.Dataset) -> bool:
+    if "PerFrameFunctionalGroupsSequence" in dataset or "MOSAIC" in dataset.get("ImageType", ()):
+        return True
+    return bool(dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing"))
 
 
 def _plane(

@@ -9,6 +9,7 @@ import SimpleITK as sitk
 
 from napari_medad.atomic import replacing
 from napari_medad.errors import MedadError
+from napari_medad.volumes.intensity import rescaled
 from napari_medad.volumes.volume import Volume
 
 ENDINGS = (".nrrd", ".nhdr", ".mha", ".mhd")
@@ -33,22 +34,31 @@ def read_itk(path: Path, *, frame: int | None = None, modality: str | None = Non
             "data file: copy it again."
         ) from None
     channels = image.GetNumberOfComponentsPerPixel()
+    colour = channels == 3 and "8-bit unsigned" in image.GetPixelIDTypeAsString()
     if image.GetDimension() == 4:
         image = _frame(image, path, frame, image.GetSize()[3])
     if image.GetDimension() == 2:
         image = sitk.JoinSeries(image)
     array = sitk.GetArrayFromImage(image)
-    if channels not in (1, 3):
+    if channels > 1 and not colour:
         if frame is None or not 0 <= frame < channels:
             raise MedadError(
                 f"{path} has {channels} values a voxel; pick one with --frame 0 to {channels - 1}."
             )
         array = array[..., frame]
-    if array.dtype.kind == "f" or array.dtype.itemsize == 8:
-        array = array.astype(np.float32, copy=False)
-    voxels = np.moveaxis(array, (0, 1, 2), (2, 1, 0))
+    notes: tuple[str, ...] = ("Colour was read as its luminance.",) if colour else ()
+    if array.dtype.kind == "c":
+        array = np.abs(array)
+        notes = ("Complex voxels were read as their magnitude.",)
+    voxels = np.moveaxis(rescaled(array, 1, 0), (0, 1, 2), (2, 1, 0))
     return Volume.from_grid(
-        voxels, affine_of(image), modality=modality, path=path, reader="itk", frame=frame
+        voxels,
+        affine_of(image),
+        modality=modality,
+        path=path,
+        reader="itk",
+        frame=frame,
+        notes=notes,
     )
 
 
@@ -79,6 +89,7 @@ def write_nrrd(
             f"{path} cannot hold the sheared grid of its source; export NIfTI instead."
         )
     voxels = volume.on_source(values, labels=labels)
+    voxels = voxels.astype(np.uint8) if voxels.dtype == bool else voxels
     image = sitk.GetImageFromArray(np.ascontiguousarray(voxels.T))
     affine = LPS_TO_RAS @ source.grid.affine
     spacing = np.linalg.norm(affine[:3, :3], axis=0)

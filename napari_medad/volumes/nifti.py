@@ -8,6 +8,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+from nibabel.freesurfer.mghformat import MGHHeader
 
 from napari_medad.atomic import replacing
 from napari_medad.errors import MedadError
@@ -15,6 +16,12 @@ from napari_medad.volumes.intensity import rescaled
 from napari_medad.volumes.volume import Volume
 
 ENDINGS = (".nii", ".nii.gz", ".hdr", ".img", ".mgz", ".mgh")
+
+GEOMETRY = (
+    *("qform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"),
+    *("sform_code", "srow_x", "srow_y", "srow_z"),
+)
+"""Header fields that derived files inherit; nothing else does, so that no name can."""
 
 
 def read_nifti(path: Path, *, frame: int | None = None, modality: str | None = None) -> Volume:
@@ -58,16 +65,16 @@ def read_nifti(path: Path, *, frame: int | None = None, modality: str | None = N
             "orientation first."
         )
     header = image.header if isinstance(image.header, nib.Nifti1Header) else None
-    if header is not None and header["qform_code"] == 0 and header["sform_code"] == 0:
+    if not _states_orientation(image.header):
         notes = (*notes, "The file states no orientation; the NIfTI default was assumed.")
     return Volume.from_grid(
         data,
         affine,
         modality=modality,
         path=path,
-        header=_clean(header) if header is not None else None,
+        header=_geometry(header) if header is not None else None,
         reader="nifti",
-        frame=frame,
+        frame=frame if len(_squeezed(image.shape)) == 4 else None,
         notes=notes,
     )
 
@@ -87,8 +94,9 @@ def write_nifti(
 ) -> None:
     """Write a map or mask [z, y, x] on exactly the voxels of the volume's source.
 
-    Same shape, affine and orientation as the source file; keeps its units and
-    qform/sform codes; carries no free text of its header.
+    Same shape, affine and orientation as the source file, bit for bit the same geometry
+    fields where that was NIfTI; carries no free text of its header. Floats are written as
+    float32, truth values as uint8.
 
     Raises
     ------
@@ -98,27 +106,26 @@ def write_nifti(
     path = Path(path)
     source = volume.source
     assert source is not None
-    voxels = volume.on_source(values, labels=labels)
-    kind = type(source.header) if source.header is not None else nib.Nifti1Header
-    pair = nib.Nifti2Image if issubclass(kind, nib.Nifti2Header) else nib.Nifti1Image
-    image = pair(voxels, source.grid.affine)
+    voxels = _storable(volume.on_source(values, labels=labels))
+    two = isinstance(source.header, nib.Nifti2Header)
+    image = (nib.Nifti2Image if two else nib.Nifti1Image)(voxels, source.grid.affine, source.header)
     image.header.set_data_dtype(voxels.dtype)
-    image.header.set_xyzt_units("mm")
-    codes = (2, 2)
-    if source.header is not None:
-        codes = (int(source.header["qform_code"]), int(source.header["sform_code"]))
-    _set_forms(image, source.grid.affine, *codes)
+    if source.header is None:
+        image.header.set_xyzt_units("mm")
+        image.set_sform(source.grid.affine, code="scanner")
+        if not source.grid.sheared:  # a quaternion cannot say shear
+            image.set_qform(source.grid.affine, code="scanner")
     with replacing(path) as part:
         nib.save(image, part)
 
 
-def _set_forms(image: nib.Nifti1Image, affine: np.ndarray, qform: int, sform: int) -> None:
-    """The source's codes, with an sform wherever a qform alone would lose shear or precision."""
-    image.set_sform(affine, sform or (qform or 2))
-    if qform:
-        image.set_qform(affine, qform, strip_shears=True)
-    else:
-        image.set_qform(None, 0)
+def _storable(voxels: np.ndarray) -> np.ndarray:
+    """In a type that every NIfTI reader knows."""
+    if voxels.dtype.kind == "f":
+        return voxels.astype(np.float32, copy=False)
+    if voxels.dtype.kind == "b":
+        return voxels.astype(np.uint8)
+    return voxels.astype(np.int32) if voxels.dtype.itemsize == 8 else voxels
 
 
 def _voxels(
@@ -157,12 +164,13 @@ def _voxels(
 
 
 def _scaled(image: nib.spatialimages.SpatialImage, index: tuple[slice | int, ...]) -> np.ndarray:
-    proxy = image.dataobj
-    slope, inter = getattr(proxy, "slope", 1.0), getattr(proxy, "inter", 0.0)
-    stored = np.asarray(proxy.get_unscaled()[index] if hasattr(proxy, "get_unscaled") else proxy)
-    if stored.dtype.names:
-        return stored
-    return rescaled(stored, slope, inter)
+    """The wanted part; only that part of a 4D file is read."""
+    proxy: Any = image.dataobj
+    if any(isinstance(i, int) for i in index):
+        part = np.asarray(proxy[index])
+        return part if part.dtype.names else rescaled(part, 1, 0)
+    stored = np.asarray(proxy.get_unscaled())
+    return stored if stored.dtype.names else rescaled(stored, proxy.slope, proxy.inter)
 
 
 def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -170,13 +178,20 @@ def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(shape[:3]) + tuple(n for n in shape[3:] if n != 1)
 
 
-def _clean(header: nib.Nifti1Header) -> nib.Nifti1Header:
-    """A copy without free text, which can hold names."""
-    clean = header.copy()
-    for field in ("descrip", "aux_file", "db_name", "intent_name"):
-        if field in clean:
-            clean[field] = b""
-    clean.extensions.clear()
+def _states_orientation(header: Any) -> bool:
+    if isinstance(header, nib.Nifti1Header):
+        return bool(header["qform_code"] or header["sform_code"])
+    return isinstance(header, MGHHeader)  # Analyze states none
+
+
+def _geometry(header: nib.Nifti1Header) -> nib.Nifti1Header:
+    """A new header with where the voxels lie, and nothing else of the file's."""
+    kind = nib.Nifti2Header if isinstance(header, nib.Nifti2Header) else nib.Nifti1Header
+    clean = kind()
+    clean["pixdim"][:4] = header["pixdim"][:4]
+    clean.set_xyzt_units(header.get_xyzt_units()[0].replace("unknown", "mm"))
+    for field in GEOMETRY:
+        clean[field] = header[field]
     return clean
 
 

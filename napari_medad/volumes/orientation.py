@@ -15,6 +15,8 @@ from nibabel.orientations import (
 )
 from scipy import ndimage
 
+from napari_medad.volumes.intensity import background_value
+
 DISPLAY = ("L", "P", "S")
 """Directions in which the display's x, y and z indices grow."""
 
@@ -123,19 +125,12 @@ def resample(array: np.ndarray, affine: np.ndarray, target: Grid, *, order: int)
         to_index[:3, 3],
         tuple(target.shape),
         order=order,
-        cval=_corner_value(array),
+        cval=background_value(array),
     )
     if array.dtype.kind in "iu":
         limits = np.iinfo(array.dtype)
         out = np.clip(np.rint(out), limits.min, limits.max)
     return out.astype(array.dtype, copy=False)
-
-
-def _corner_value(array: np.ndarray) -> float:
-    """The most frequent value of the eight corners: what lies outside."""
-    corners = array[:: max(1, len(array) - 1)][:, [0, -1]][:, :, [0, -1]].ravel()
-    values, counts = np.unique(corners[np.isfinite(corners)], return_counts=True)
-    return float(values[np.argmax(counts)]) if values.size else 0.0
 
 
 def _turn(array: np.ndarray, affine: np.ndarray, target: Grid) -> np.ndarray | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import tifffile
 from PIL import Image, UnidentifiedImageError
 
 from napari_medad.errors import MedadError
+from napari_medad.volumes.intensity import rescaled
 from napari_medad.volumes.volume import Volume
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
@@ -36,8 +38,8 @@ def read_picture(path: Path, *, frame: int | None = None, modality: str | None =
         ) from None
     if pixels.ndim == 3 and (pixels[..., :1] == pixels[..., 1:3]).all():
         pixels = pixels[..., 0]
-    if pixels.ndim == 3 and pixels.dtype != np.uint8:
-        pixels = (pixels / max(1, np.iinfo(pixels.dtype).max) * 255).astype(np.uint8)
+    if pixels.ndim == 3:
+        pixels = _eight_bit(pixels)
     voxels = np.swapaxes(pixels, 0, 1)[:, :, None]
     notes = ("A picture states no pixel size; 1 mm was assumed.",)
     return Volume.from_grid(
@@ -53,9 +55,8 @@ def read_picture(path: Path, *, frame: int | None = None, modality: str | None =
 
 def _plain(path: Path) -> np.ndarray:
     with Image.open(path) as image:
-        if image.mode in ("L", "I;16", "I", "F"):
-            pixels = np.asarray(image)
-            return pixels.astype(np.uint16) if image.mode == "I" else pixels
+        if image.mode in ("L", "I;16", "I;16B", "I", "F"):
+            return rescaled(np.asarray(image), 1, 0)
         if image.mode == "1":
             return np.asarray(image.convert("L"))
         return np.asarray(image.convert("RGB"))
@@ -69,11 +70,22 @@ def _tiff(path: Path, frame: int | None) -> np.ndarray:
                 f"{path} has {pages} pages; pick one with --frame 0 to {pages - 1}, or convert the "
                 "stack to NIfTI, which can state its spacing."
             )
-        pixels = file.pages[frame or 0].asarray()
+        page = cast(tifffile.TiffPage, file.pages[frame or 0])
+        pixels = page.asarray()
+        if page.axes.startswith("S"):  # colour planes one after another
+            pixels = np.moveaxis(pixels, 0, -1)
+        white_is_zero = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
+    if pixels.ndim not in (2, 3):
+        raise MedadError(f"{path} has shape {pixels.shape}; give a picture of rows and columns.")
+    pixels = rescaled(pixels, 1, 0)
     if pixels.ndim == 3:
         pixels = pixels[..., 0] if pixels.shape[-1] < 3 else pixels[..., :3]
-    if pixels.ndim != 2 and pixels.ndim != 3:
-        raise MedadError(f"{path} has shape {pixels.shape}; give a picture of rows and columns.")
-    if pixels.dtype.itemsize == 8:
-        return pixels.astype(np.float32)
-    return pixels.astype(np.uint8) if pixels.dtype == bool else pixels
+    return ~pixels if white_is_zero and pixels.dtype.kind in "iu" else pixels
+
+
+def _eight_bit(colour: np.ndarray) -> np.ndarray:
+    """Colour [row, column, rgb] as uint8; integers by their type's range, floats by their own."""
+    if colour.dtype == np.uint8:
+        return colour
+    top = np.iinfo(colour.dtype).max if colour.dtype.kind in "iu" else np.nanmax(colour)
+    return (np.nan_to_num(colour / max(float(top), 1e-12)).clip(0, 1) * 255).astype(np.uint8)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from napari_medad.errors import MedadError
@@ -75,16 +76,13 @@ def read_volume(
         return reader(path, frame=frame, modality=modality)
     series = dicom.find_series(path)
     if len(series) > 1:
-        raise MedadError(f"{path} holds {len(series)} DICOM series; give the folder of one.")
-    return dicom.read_series(series[0], frame=frame)
+        raise MedadError(f"{path} holds {_listed(series)}; give the folder of one.")
+    return _named(dicom.read_series(series[0], frame=frame), modality)
 
 
 def ending(path: Path) -> str:
     """The ending that tells a file's kind: ".nii.gz" counts as one."""
-    name = path.name.lower()
-    return next(
-        (e for e in (".nii.gz", ".img.gz", ".hdr.gz") if name.endswith(e)), path.suffix.lower()
-    )
+    return ".nii.gz" if path.name.lower().endswith(".nii.gz") else path.suffix.lower()
 
 
 def case_name(path: Path) -> str:
@@ -107,6 +105,11 @@ def _folder(path: Path, frame: int | None) -> dict[str, Volume]:
     if not scans:
         return _series(path, frame)
     volumes: dict[str, Volume] = {}
+    pictures = [p for p in scans if ending(p) in picture.ENDINGS and not modality_of(case_name(p))]
+    if len(scans) > 1 and pictures:
+        raise MedadError(
+            f"{path} holds {len(pictures)} pictures, which make no study together; give one."
+        )
     for file in scans:
         name = modality_of(case_name(file)) or case_name(file)
         if name in volumes:
@@ -120,8 +123,31 @@ def _folder(path: Path, frame: int | None) -> dict[str, Volume]:
 
 def _series(path: Path, frame: int | None) -> dict[str, Volume]:
     volumes: dict[str, Volume] = {}
-    for series in dicom.find_series(path):
-        volume = dicom.read_series(series, frame=frame)
+    found = dicom.find_series(path)
+    for series in found:
+        try:
+            volume = dicom.read_series(series, frame=frame)
+        except MedadError as error:
+            if len(found) == 1:
+                raise
+            raise MedadError(
+                f"{path} holds {_listed(found)}, and series {series.number} cannot be read; give "
+                f"the folder of one: {error}"
+            ) from None
+        if len(found) == 1:
+            volume = _named(volume, modality_of(case_name(path)))
         name = volume.modality or f"series-{series.number}"
         volumes[name if name not in volumes else f"{name}-{series.number}"] = volume
     return volumes
+
+
+def _named(volume: Volume, modality: str | None) -> Volume:
+    """With the modality that a name tells, where the file itself told none."""
+    return volume if volume.modality else replace(volume, modality=modality)
+
+
+def _listed(found: Sequence[dicom.Series]) -> str:
+    """What there is to choose from: 2 DICOM series (number 1: 3 files, number 4: 176 files)."""
+    shown = [f"number {s.number}: {len(s.files)} files" for s in found[:8]]
+    more = ", ..." if len(found) > 8 else ""
+    return f"{len(found)} DICOM series ({', '.join(shown)}{more})"

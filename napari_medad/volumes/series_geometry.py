@@ -14,6 +14,9 @@ GAP_TOLERANCE = 0.02
 """Relative difference of gaps that is rounding, not irregularity."""
 WIDEST_GAP = 3.0
 """Gaps of more than so many usual ones mean that slices are missing."""
+SMALLEST_COMMON = 0.1
+"""Quantile of the gaps that counts as the usual one: finer stacks keep all their slices, and a
+single narrow step between two stacks does not set the spacing of the whole."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +100,7 @@ def _regular(stack: list[Slab], normal: np.ndarray, where: str) -> Slab:
     positions = np.array([slab.affine[:3, 3] for slab in stack])
     depth = (positions - positions[0]) @ normal
     gaps = np.diff(depth)
-    usual = float(np.median(gaps))
+    usual = float(np.quantile(gaps, SMALLEST_COMMON, method="lower"))
     line = (positions[-1] - positions[0]) / depth[-1]
     if np.abs(positions - (positions[0] + depth[:, None] * line)).max() > 0.5:
         raise MedadError(

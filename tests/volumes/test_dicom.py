@@ -83,10 +83,10 @@ def test_rescale_and_inverted_greys(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         volume.on_source(volume.array), stored.astype(int).transpose(2, 1, 0) - 1024
     )
-    stored = write_series(tmp_path / "m", along([0]), photometric="MONOCHROME1")
+    stored = write_series(tmp_path / "m", along([0, 3]), photometric="MONOCHROME1")
     inverted = read_volume(tmp_path / "m")
-    expected = stored[0].max() + stored[0].min() - stored[0]
-    np.testing.assert_array_equal(inverted.on_source(inverted.array)[..., 0], expected.T)
+    expected = 65535 - stored  # about the range of 16 bits, the same for all slices
+    np.testing.assert_array_equal(inverted.on_source(inverted.array), expected.transpose(2, 1, 0))
 
 
 def test_a_tilted_gantry_is_a_sheared_grid(tmp_path: Path) -> None:
@@ -148,13 +148,52 @@ def test_several_series_are_several_volumes_and_stray_files_do_not_matter(tmp_pa
     assert len(study.volumes) == 2
     assert study.name == "case"
     assert "DOE" not in " ".join([*study.volumes, *study.notes])
-    with pytest.raises(MedadError, match="2 DICOM series"):
+    with pytest.raises(MedadError, match=r"2 DICOM series \(number 4: 2 files, number 4: 2 files"):
         read_volume(both)
+    write_series(both / "c", along([0, 3, 30]))
+    with pytest.raises(
+        MedadError, match="3 DICOM series .* series 4 cannot be read.* lacks slices"
+    ):
+        read_study(both)
+
+
+def test_images_of_two_patients_make_no_study(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_series(tmp_path / name, along([0, 3]))
+    for file in (tmp_path / "b").iterdir():
+        data = pydicom.dcmread(file)
+        data.PatientID = "SECRET-7"
+        data.save_as(file)
+    with pytest.raises(MedadError, match="images of 2 patients; give the folder of one") as error:
+        read_study(tmp_path)
+    assert "SECRET" not in str(error.value)
+
+
+def test_two_stacks_of_one_series_keep_the_finer_slices(tmp_path: Path) -> None:
+    stored = write_series(tmp_path / "s", along([0, 2, 4, 6, 11, 16, 21, 26, 31]))
+    volume = read_volume(tmp_path / "s")
+    assert volume.spacing[0] == pytest.approx(2)
+    assert "Unequal slice gaps (2 to 5 mm)" in volume.source.notes[0]
+    back = volume.on_source(volume.array).transpose(2, 1, 0)
+    np.testing.assert_array_equal(back[:4], stored[:4])
+    np.testing.assert_array_equal(back[8], stored[5])  # 16 mm
+
+
+def test_an_image_without_spacing_is_read_with_a_note(tmp_path: Path) -> None:
+    write_series(tmp_path / "s", along([0]))
+    file = next((tmp_path / "s").iterdir())
+    data = pydicom.dcmread(file)
+    del data.PixelSpacing, data.ImagePositionPatient, data.ImageOrientationPatient
+    data.Modality = "DX"
+    data.save_as(file)
+    volume = read_volume(file)
+    assert volume.modality == "xr"
+    assert volume.source.notes == ("The image states no pixel size; 1 mm was assumed.",)
 
 
 def test_a_folder_without_images_says_so(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing")
-    with pytest.raises(MedadError, match="holds no DICOM image"):
+    with pytest.raises(MedadError, match="holds no image that can be read; give NIfTI"):
         read_study(tmp_path)
     with pytest.raises(MedadError, match="There is no file or folder"):
         read_study(tmp_path / "absent")

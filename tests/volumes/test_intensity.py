@@ -6,6 +6,7 @@ import pytest
 from napari_medad.volumes.intensity import (
     IntensityRange,
     RankScale,
+    background_value,
     foreground_sample,
     rescaled,
 )
@@ -65,6 +66,23 @@ def test_ties_get_their_middle_rank_and_constants_zero() -> None:
     np.testing.assert_allclose(scale.apply(np.array([0.0, 1.0])), [0.25, 0.75], atol=2e-3)
     flat = RankScale.of(np.ones((3, 3, 3)), np.ones((3, 3, 3), bool))
     assert flat.apply(np.array([1.0, 2.0])).tolist() == [0, 0]
+
+
+def test_what_is_not_finite_is_zero_on_both_scales() -> None:
+    array = np.arange(1000, dtype=np.float32).reshape(10, 10, 10)
+    inside = np.ones(array.shape, bool)
+    odd = np.array([np.nan, np.inf, -np.inf, 500], np.float32)
+    for scale in (IntensityRange.of(array, inside), RankScale.of(array, inside)):
+        np.testing.assert_allclose(scale.apply(odd), [0, 0, 0, 0.5], atol=0.01)
+    assert np.isnan(odd[0])
+
+
+def test_corner_value_is_the_commonest_finite_one() -> None:
+    array = np.full((3, 4, 5), 7.0)
+    array[0, 0, 0], array[-1, -1, -1] = np.nan, 2
+    assert background_value(array) == 7
+    assert background_value(np.full((2, 2, 2), np.nan)) == 0
+    assert background_value(np.full((1, 4, 4), -1024, np.int16)) == -1024
 
 
 def test_sample_leaves_out_what_is_not_finite_or_not_foreground() -> None:

@@ -30,6 +30,13 @@ from napari_medad.volumes.slices import SlicePlan
         ("TCGA-FG-6692_fla", "t2f"),
         ("head_CT", "ct"),
         ("patient19_FLAIR", "t2f"),
+        ("UPENN-GBM-00001_T1GD", "t1c"),
+        ("AX T1 MPRAGE POST", "t1c"),
+        ("AX T1 PRE", "t1n"),
+        ("t1_mprage_sag", "t1n"),
+        ("T1w_acpc_dc_restore_brain", "t1n"),
+        ("AX T2 FLAIR", "t2f"),
+        ("ep2d_diff_trace", "dwi"),
         ("scan", None),
         ("flat1000", None),
     ],
@@ -89,6 +96,27 @@ def test_sixteen_bit_and_pages(tmp_path: Path) -> None:
     with pytest.raises(MedadError, match="3 pages; pick one with --frame 0 to 2"):
         read_volume(tmp_path / "s.tif")
     np.testing.assert_array_equal(read_volume(tmp_path / "s.tif", frame=2).array[0], pages[2])
+
+
+def test_tiff_that_stores_white_as_zero_planes_apart_or_deep_colour(tmp_path: Path) -> None:
+    grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    tifffile.imwrite(tmp_path / "w.tif", grey, photometric="miniswhite")
+    np.testing.assert_array_equal(read_volume(tmp_path / "w.tif").array[0], 255 - grey)
+    colour = np.random.default_rng(0).integers(0, 255, (3, 8, 9)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "p.tif", colour, photometric="rgb", planarconfig="separate")
+    np.testing.assert_array_equal(read_volume(tmp_path / "p.tif").rgb[0], np.moveaxis(colour, 0, 2))
+    deep = np.moveaxis(colour, 0, 2).astype(np.uint16) * 257
+    tifffile.imwrite(tmp_path / "d.tif", deep, photometric="rgb")
+    np.testing.assert_array_equal(read_volume(tmp_path / "d.tif").rgb[0], deep // 257)
+    tifffile.imwrite(tmp_path / "f.tif", deep / 65535, photometric="rgb")
+    assert read_volume(tmp_path / "f.tif").rgb[0].max() == 255
+
+
+def test_a_folder_of_pictures_is_no_study(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        Image.fromarray(np.zeros((4, 5), np.uint8)).save(tmp_path / f"{name}.png")
+    with pytest.raises(MedadError, match="2 pictures, which make no study together; give one"):
+        read_study(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["a.nii.gz", "a.nii", "a.nrrd", "a.mha", "a.png", "a.tif"])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 
 from napari_medad.errors import MedadError
@@ -49,7 +50,10 @@ REFUSED = {
     "dicom/compressed_and_odd/liver_1frame.dcm": "without a scan",
     "dicom/compressed_and_odd/reportsi.dcm": "without a scan",
     "dicom/compressed_and_odd/waveform_ecg.dcm": "without a scan",
-    "dicom/compressed_and_odd/no_meta.dcm": "no DICOM image",
+    "dicom/compressed_and_odd/no_meta.dcm": "no image that can be read",
+    "dicom/compressed_and_odd/JPGExtended.dcm": "12-bit",
+    "dicom/compressed_and_odd/JPEG-lossy.dcm": "12-bit",
+    "dicom/compressed_and_odd": "",
     "dicom/compressed_and_odd/meta_missing_tsyntax.dcm": "without a scan",
 }
 
@@ -125,6 +129,46 @@ def test_enhanced_and_mosaic_frames(real_data: Path) -> None:
     assert mosaic.array.shape == (35, 64, 64)
     assert mosaic.spacing == pytest.approx((3.2, 3.25, 3.25), abs=0.01)
     assert mosaic.array.std() > 50
+
+
+def test_mosaic_tiles_and_their_place(real_data: Path) -> None:
+    """Six by six tiles of 64; the header's position is that of the whole mosaic's corner."""
+    path = real_data / "dicom" / "mr_mosaic_12bit" / "12bitUnsigned.dcm"
+    dataset = pydicom.dcmread(path)
+    volume = read_study(path).volume()
+    tiles = dataset.pixel_array.reshape(6, 64, 6, 64).transpose(0, 2, 1, 3).reshape(36, 64, 64)
+    np.testing.assert_array_equal(volume.on_source(volume.array), tiles[:35].transpose(2, 1, 0))
+    row, column = np.array(dataset.ImageOrientationPatient, float).reshape(2, 3)
+    middle = np.array(dataset.ImagePositionPatient, float) + (384 - 64) / 2 * 3.25 * (row + column)
+    lps = np.diag([-1, -1, 1]) @ volume.source.grid.affine[:3, 3]
+    np.testing.assert_allclose(lps, middle, atol=1e-3)
+
+
+def test_enhanced_frames_lie_where_their_functional_groups_say(real_data: Path) -> None:
+    path = real_data / "dicom" / "mr_enhanced_multiframe_XA10" / "6_1.dcm"
+    dataset = pydicom.dcmread(path)
+    volume = read_study(path).volume()
+    grid = volume.source.grid
+    voxels = volume.on_source(volume.array)
+    groups = dataset.PerFrameFunctionalGroupsSequence
+    for pixels, group in zip(dataset.pixel_array, groups, strict=True):
+        place = np.array(group.PlanePositionSequence[0].ImagePositionPatient, float) * (-1, -1, 1)
+        index = nib.affines.apply_affine(np.linalg.inv(grid.affine), place)
+        np.testing.assert_allclose(index, (0, 0, round(index[2])), atol=1e-3)
+        np.testing.assert_array_equal(voxels[:, :, round(index[2])], pixels.T)
+
+
+def test_a_tilted_head_keeps_its_stored_slices(real_data: Path) -> None:
+    """Slices that lie on the regular grid are the stored ones, in HU, air outside."""
+    folder = real_data / "dicom" / "ct_head_gantry_tilt"
+    volume = read_study(folder).volume()
+    assert volume.source.grid.sheared
+    assert "Unequal slice gaps (1.08 to 7 mm) were resampled to 4" in volume.source.notes[0]
+    assert volume.array[0, 0, 0] < -900
+    slices = [pydicom.dcmread(path) for path in folder.iterdir()]
+    first = min(slices, key=lambda d: d.ImagePositionPatient[2])
+    lps = volume.source.grid.affine[:3, 3] * (-1, -1, 1)
+    np.testing.assert_allclose(lps, np.array(first.ImagePositionPatient, float), atol=1e-6)
 
 
 def test_a_brats_folder_is_a_study_without_its_mask(real_data: Path) -> None:
