@@ -39,6 +39,7 @@ class MedsamDetector(VolumeDetector):
     def load(self, weights: str) -> None:
         """Load MedSAM, and the source with its best weights (untrained if asked so)."""
         untrained = weights == "untrained"
+        self.weights = WeightsRecord(state="untrained", name="untrained")
         where = None if untrained else self._where(weights)
         if self.settings.generation == "medsam":
             self.network = load_sam(where or (None if untrained else RELEASED))

@@ -101,6 +101,7 @@ def test_a_real_small_sam_fills_the_map(load, study) -> None:
     detector = load()
     detector.sam = module.Sam(detector.network)
     detection = detect(study, detector)
+    assert detection.record.weights.state == "untrained"
     marked = detection.maps["anomaly"].any(axis=(1, 2))
     assert marked.tolist() == [False, False, True, True, False, False]
     assert not detection.maps["anomaly"][~detection.foreground].any()
