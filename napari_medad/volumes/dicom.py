@@ -86,15 +86,16 @@ def read_series(series: Series, *, frame: int | None = None) -> Volume:
         If pixels cannot be decoded, or the slices do not make one regular stack.
     """
     where = series.files[0] if len(series.files) == 1 else series.files[0].parent
-    datasets = [_dataset(file) for file in series.files]
-    modality = MODALITIES.get(str(datasets[0].get("Modality", "")), series.name or None)
-    if "MOSAIC" in datasets[0].get("ImageType", ()):
-        slab = _mosaic(_pick(datasets, frame, where, "mosaics"), where)
-    else:
-        slices = [part for dataset in datasets for part in _slices(dataset, where)]
+    first = _dataset(series.files[0])
+    modality = MODALITIES.get(str(first.get("Modality", "")), series.name or None)
+    if "MOSAIC" in first.get("ImageType", ()):
+        mosaics = [_dataset(file) for file in series.files]
+        slab = _mosaic(_pick(mosaics, frame, where, "mosaics"), where)
+    else:  # one file in memory at a time
+        slices = [part for file in series.files for part in _slices(_dataset(file), where)]
         slab = place_slices(slices, frame, str(where))
     notes = slab.notes
-    if not _states_spacing(datasets[0]):
+    if not _states_spacing(first):
         notes = (*notes, "The image states no pixel size; 1 mm was assumed.")
     return Volume.from_grid(
         slab.voxels,
