@@ -33,6 +33,8 @@ from napari_medad.volumes.volume import Volume
 
 WORDINGS = 64
 """Wordings of each task's prompt that a run learns from."""
+CALIBRATION_VOLUMES = 2
+"""Volumes of each task that thresholds are taken from; single slices count as one."""
 SYNTHETIC_SPACING = 1.5
 """Voxel size of synthetic training brains, mm."""
 
@@ -50,6 +52,14 @@ class MoeOptions(TrainingOptions, MoeArchitecture):
         title="Warm-up",
         description="Steps without the hallucination head, after which the error scale is set",
         json_schema_extra={"unit": "steps"},
+    )
+    corruption: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        title="Corruption",
+        description="Share of training slices whose input carries synthetic blobs that the target "
+        "lacks, so that lesions are not reconstructed; 0 in the paper",
     )
     balanced: bool = Field(
         False, title="Balance tasks", description="Show every task equally often"
@@ -73,12 +83,14 @@ class MoeRecipe(Recipe):
     synthetic = True
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "starter": {
-            "size": 128,
+            "size": 64,
             "hidden": 512,
             "decoder_fc": "direct",
-            "epochs": 40,
-            "batch_size": 64,
-            "brains": 80,
+            "epochs": 20,
+            "batch_size": 32,
+            "learning_rate": 2e-3,
+            "corruption": 0.7,
+            "brains": 40,
             "text": "n-grams",
         }
     }
@@ -138,6 +150,7 @@ class MoeRecipe(Recipe):
             self.options.slices_per_volume,
             prompts,
             vary=not held_out,
+            corruption=self.options.corruption,
         )
 
     def order(self, size: int, generator: np.random.Generator) -> np.ndarray:
@@ -158,7 +171,7 @@ class MoeRecipe(Recipe):
     def losses(self, network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Eq. 6 with its parts."""
         assert isinstance(network, MixtureOfExperts)
-        output = network(batch["image"], batch["text"])
+        output = network(batch["input"], batch["text"])
         return objective(
             network,
             batch["image"],
@@ -182,11 +195,9 @@ class MoeRecipe(Recipe):
     def calibrate(self, network: nn.Module) -> dict[str, Any]:
         """Tasks, text encoder, and thresholds from held-out healthy volumes."""
         assert isinstance(network, MixtureOfExperts)
-        spacing = 1.0
-        volumes = list(self.volumes(held_out=True, spacing=spacing))
-        where = "held out"
+        where, volumes = "held-out", self._first_volumes(held_out=True)
         if not volumes:
-            volumes, where = list(self.volumes(held_out=False, spacing=spacing)), "training"
+            where, volumes = "training", self._first_volumes(held_out=False)
         found = calibrated(network, volumes, self.tasks, self.encoder, self.options)
         return {
             "tasks": list(self.tasks),
@@ -194,6 +205,16 @@ class MoeRecipe(Recipe):
             "thresholds_from": f"{len(volumes)} {where} normal images",
             **found,
         }
+
+    def _first_volumes(self, *, held_out: bool) -> list[TaskVolume]:
+        """Up to `CALIBRATION_VOLUMES` of every task, at 1 mm where they are synthetic."""
+        kept: list[TaskVolume] = []
+        for item in self.volumes(held_out=held_out, spacing=1.0):
+            if sum(k.task == item.task for k in kept) < CALIBRATION_VOLUMES:
+                kept.append(item)
+            elif not self.examples:
+                break
+        return kept
 
     def preview(self, network: nn.Module, pixels: np.ndarray) -> np.ndarray:
         """Magnitude of the anomaly map of one slice, routed by the image alone."""

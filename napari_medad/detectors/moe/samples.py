@@ -23,6 +23,8 @@ SHIFT = 0.05
 """Largest random shift and scale of a training slice, as a share of its side."""
 GAMMA = 0.15
 """Standard deviation of the random gamma's logarithm."""
+GAIN, OFFSET = 0.15, 0.04
+"""Standard deviations of the random gain's logarithm and of the random offset."""
 WITHOUT_PROMPT = 0.1
 """Share of training slices shown without a prompt, so that the image alone routes too."""
 LEAST_FOREGROUND = 0.15
@@ -68,6 +70,8 @@ class NormalSlices(Dataset[dict[str, Tensor]]):
         Text features of each task's prompt in several wordings, the plain one first.
     vary : bool
         Random shift, scale, gamma, mirror and wording; off for held-out slices.
+    corruption : float
+        Share of varied slices whose input carries blobs that the target lacks.
     """
 
     def __init__(
@@ -78,8 +82,10 @@ class NormalSlices(Dataset[dict[str, Tensor]]):
         per_volume: int,
         prompts: np.ndarray,
         vary: bool,
+        corruption: float = 0.0,
     ) -> None:
         self.prompts = torch.from_numpy(prompts)
+        self.corruption = corruption
         self.vary = vary
         images, tasks = [], []
         for item in volumes:
@@ -94,7 +100,7 @@ class NormalSlices(Dataset[dict[str, Tensor]]):
         return len(self.tasks)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """`image`, `foreground` [1, size, size], `text` [512], `task`."""
+        """`image` (the target), `input`, `foreground` [1, size, size], `text` [512], `task`."""
         image, foreground = self.images[index].float() / 255
         task = self.tasks[index]
         wording = 0
@@ -105,8 +111,13 @@ class NormalSlices(Dataset[dict[str, Tensor]]):
         if self.vary and torch.rand(()) < WITHOUT_PROMPT:
             text = torch.zeros_like(text)
         foreground = (foreground > 0.5).float()
+        image = image * foreground
+        given = image
+        if self.vary and torch.rand(()) < self.corruption:
+            given = (_blobbed(image) * foreground).clamp(0, 1)
         return {
-            "image": (image * foreground)[None],
+            "image": image[None],
+            "input": given[None],
             "foreground": foreground[None],
             "text": text,
             "task": task,
@@ -139,4 +150,25 @@ def _varied(image: Tensor, foreground: Tensor) -> tuple[Tensor, Tensor]:
     grid = F.affine_grid(theta[None], list(both.shape), align_corners=False)
     moved = F.grid_sample(both, grid, align_corners=False)[0]
     gamma = torch.exp(torch.randn(()) * GAMMA)
-    return moved[0].clamp(0, 1) ** gamma, moved[1]
+    gain, offset = torch.exp(torch.randn(()) * GAIN), torch.randn(()) * OFFSET
+    image = moved[0].clamp(0, 1) ** gamma
+    return ((image - 0.4) * gain + 0.4 + offset).clamp(0, 1), moved[1]
+
+
+def _blobbed(image: Tensor) -> Tensor:
+    """An image with one to four soft ellipses brighter or darker than it was."""
+    side = image.shape[-1]
+    along = torch.linspace(0, 1, side)
+    y, x = torch.meshgrid(along, along, indexing="ij")
+    for _ in range(int(torch.randint(1, 5, ()))):
+        row, column = torch.rand(2) * 0.7 + 0.15
+        radii = 0.02 * 12 ** torch.rand(2)
+        angle = torch.rand(()) * torch.pi
+        dy, dx = y - row, x - column
+        u = (dy * angle.cos() + dx * angle.sin()) / radii[0]
+        v = (dx * angle.cos() - dy * angle.sin()) / radii[1]
+        rough = 1 + 0.3 * torch.sin(5 * torch.atan2(v, u) + 6 * torch.rand(()))
+        weight = torch.sigmoid((rough - torch.hypot(u, v)) * 8)
+        sign = 1.0 if torch.rand(()) < 0.7 else -1.0
+        image = image + sign * (0.08 + 0.45 * torch.rand(())) * weight
+    return image
