@@ -14,5 +14,5 @@ CARD = Card(
     recipe_class="recipe:RasaloreRecipe",
     modalities=("t2f", "t2w", "t1c", "t1n"),
     labels="slice labels",
-    weights=("starter",),
+    weights=("trained",),
 )
