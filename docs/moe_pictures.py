@@ -47,7 +47,7 @@ def hallucination() -> None:
 def router() -> None:
     """Mean router weight of every expert for every task of the starter (the paper's Fig. 6)."""
     detector = medad.load_detector("moe", weights="starter", device="cpu")
-    table = np.array([detector.facts["router"][task] for task in detector.tasks])
+    table = np.array(detector.facts["router"])
     figure, axis = plt.subplots(figsize=(5.5, 3.2))
     shown = axis.imshow(table, vmin=0, vmax=1, cmap="viridis")
     axis.set_yticks(range(len(detector.tasks)), detector.tasks)

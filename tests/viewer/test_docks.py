@@ -59,6 +59,17 @@ def test_a_run_makes_layers_findings_and_a_profile(viewer, docks, wait_until: Ca
     np.testing.assert_allclose(curve, detection.slice_scores)
 
 
+def test_the_top_scan_is_chosen_until_the_user_chooses(viewer, small_study: Study) -> None:
+    detect = DetectDock(viewer)
+    viewer.window.add_dock_widget(detect)
+    add_study(viewer, small_study)
+    assert detect.volume_box.currentText() == "patient · t2f"
+    detect.volume_box.setCurrentText("patient · t1n")
+    detect.volume_box.activated.emit(0)
+    viewer.add_image(np.zeros((4, 4, 4)), name="other")
+    assert detect.volume_box.currentText() == "patient · t1n"
+
+
 def run_hyperintensity(viewer, detect: DetectDock, wait_until: Callable) -> None:
     detect.choose("hyperintensity")
     detect.threshold_edit.setText("quantile:0.9")
