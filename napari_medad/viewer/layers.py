@@ -25,8 +25,8 @@ STUDY = "medad study"
 FINDING_COLOUR, CHOSEN_COLOUR = "#2fd6ff", "#ffe14d"
 AXIS_LABELS = ("axial", "coronal", "sagittal")
 """What each slider steps through."""
-MAP_OPACITY = 0.65
-SHOWN_RANGE = {"anomaly": (0.85, 0.9995)}
+MAP_OPACITY = 0.5
+SHOWN_RANGE = {"anomaly": (0.85, 0.9999)}
 """Quantiles of a map that its colours span; below the first it is clear."""
 
 

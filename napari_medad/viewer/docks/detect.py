@@ -68,6 +68,7 @@ class DetectDock(QWidget):
         self.work, self.routing = Work(self), Work(self)
         self.shown: DetectionLayers | None = None
         self.run_number = 0
+        self._volume_picked = False
         self.form: SettingsForm | None = None
         self._build()
         self._connect()
@@ -147,6 +148,7 @@ class DetectDock(QWidget):
         for card in cards().values():
             self.detector_box.addItem(card.title, card.name)
         self.detector_box.currentIndexChanged.connect(self._choose_detector)
+        self.volume_box.activated.connect(self._pick_volume)
         layers = self.viewer.layers.events
         for event in (layers.inserted, layers.removed, layers.reordered):
             event.connect(self._refill_volumes)
@@ -183,17 +185,20 @@ class DetectDock(QWidget):
         names = [layer.name for layer in volume_layers(self.viewer)]
         if names and names == [self.volume_box.itemText(i) for i in range(self.volume_box.count())]:
             return
-        chosen = self.volume_box.currentText()
-        active = self.viewer.layers.selection.active
+        chosen = self.volume_box.currentText() if self._volume_picked else ""
         self.volume_box.clear()
         self.volume_box.addItems(names)
-        wanted = chosen if chosen in names else getattr(active, "name", None)
-        self.volume_box.setCurrentText(wanted if wanted in names else (names or [""])[-1])
+        self._volume_picked = chosen in names
+        self.volume_box.setCurrentText(chosen if chosen in names else (names or [""])[-1])
         self.run_button.setEnabled(bool(names) and not self.work.running)
         if not names:
             self.notice.say("Open a scan first: File > Open, or drop a file or folder here.")
         elif self.notice.text().startswith("Open a scan"):
             self.notice.say("")
+
+    def _pick_volume(self) -> None:
+        """Keep the user's choice when layers come and go; until then the top scan is chosen."""
+        self._volume_picked = True
 
     def _choose_detector(self) -> None:
         card = self.card
