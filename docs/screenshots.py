@@ -18,7 +18,7 @@ from napari.settings import get_settings
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QWidget
 
-from napari_medad.viewer.app import default_detector, open_docks, raise_dock
+from napari_medad.viewer.app import open_docks, raise_dock
 from napari_medad.viewer.docks.detect import DetectDock
 from napari_medad.viewer.docks.findings import FindingsDock
 from napari_medad.viewer.layers import add_study
@@ -72,7 +72,6 @@ def detected(viewer: napari.Viewer, dock: DetectDock, study: Study) -> None:
     """The study with a finished detection, its largest finding chosen."""
     add_study(viewer, study)
     viewer.reset_view()
-    dock.choose(default_detector())
     settle(seconds=1.5)
     dock.run()
     session = session_of(viewer)
@@ -96,7 +95,6 @@ def detect(study: Study, theme: str) -> None:
     viewer, dock, _ = window(theme)
     save(dock, f"detect-empty-{theme}")
     add_study(viewer, study)
-    dock.choose(default_detector())
     settle(seconds=2)
     dock.prompt_box.setEditText("brain flair")
     settle(lambda: not dock.routing.running, seconds=2)

@@ -303,6 +303,7 @@ def test_evaluate_measures_a_perfect_map_as_perfect(capsys, scan, tmp_path):
 def test_without_napari_the_viewer_says_what_to_install(capsys, monkeypatch, command):
     for name in [n for n in sys.modules if n.startswith("napari_medad.viewer")]:
         monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(napari_medad, "viewer", raising=False)
     monkeypatch.setenv("DISPLAY", ":0")
     for toolkit in ("napari", "qtpy", "magicgui", "superqt"):
         monkeypatch.setitem(sys.modules, toolkit, None)

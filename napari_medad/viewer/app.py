@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import napari
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QWidget
 
 from napari_medad.results.detection import Detection
@@ -14,7 +15,6 @@ from napari_medad.viewer.layers import DetectionLayers, add_study
 from napari_medad.viewer.reader import read_layers
 from napari_medad.viewer.session import session_of
 from napari_medad.volumes.phantom import sample_study
-from napari_medad.weights.installed import installed_weights
 
 PLUGIN = "napari-medad"
 DOCKS = ("Detect", "Findings", "Train")
@@ -31,12 +31,13 @@ def open_docks(viewer: napari.Viewer) -> dict[str, QWidget]:
 
 
 def raise_dock(widget: QWidget) -> None:
-    """Bring a dock's tab to the front."""
+    """Bring a dock's tab to the front, now or as soon as the window has been laid out."""
     parent = widget.parentWidget()
     while parent is not None and not hasattr(parent, "toggleViewAction"):
         parent = parent.parentWidget()
     if parent is not None:
         parent.raise_()
+        QTimer.singleShot(0, parent.raise_)
 
 
 def open_study(source: str | Path, *, block: bool = True) -> napari.Viewer:
@@ -75,11 +76,6 @@ def show_detection(viewer: napari.Viewer, detection: Detection) -> DetectionLaye
     return shown
 
 
-def default_detector() -> str:
-    """The first detector to try on a brain MRI: moe where it has weights, else the baseline."""
-    return "moe" if installed_weights("moe") else "hyperintensity"
-
-
 def demo(*, block: bool = True) -> napari.Viewer:
     """The sample patient with a detection running, its largest finding chosen at the end."""
     study = sample_study().study
@@ -89,7 +85,6 @@ def demo(*, block: bool = True) -> napari.Viewer:
     detect_dock, findings_dock = docks["Detect"], docks["Findings"]
     assert isinstance(detect_dock, DetectDock)
     assert isinstance(findings_dock, FindingsDock)
-    detect_dock.choose(default_detector())
     session = session_of(viewer)
 
     def first_finding(detection: Detection | None) -> None:

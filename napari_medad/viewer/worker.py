@@ -87,7 +87,7 @@ class Work(QObject):
         rare = any(getattr(progress, kind, None) is not None for kind in ("held_out", "preview"))
         if now - self._told >= UPDATES_S or last or rare or getattr(progress, "note", ""):
             self._told = now
-            self._emit(self.progressed, progress)
+            self._emit("progressed", progress)
         if self._stop.is_set():
             return "stop"
         return "pause" if self._pause.is_set() else None
@@ -97,23 +97,23 @@ class Work(QObject):
         try:
             result = function(self._report)
         except Cancelled:
-            self._emit(self.cancelled)
+            self._emit("cancelled")
         except MedadError as error:
-            self._emit(self.failed, str(error))
+            self._emit("failed", str(error))
         except Exception as error:
             logger.exception("work in the viewer failed")
             told = str(error).splitlines()[0] if str(error) else "no message"
             self._emit(
-                self.failed,
+                "failed",
                 f"Something unexpected went wrong ({type(error).__name__}: {told}); the terminal "
                 "shows where.",
             )
         else:
-            self._emit(self.finished, result)
-        self._emit(self.ended)
+            self._emit("finished", result)
+        self._emit("ended")
 
-    def _emit(self, signal: Any, *args: Any) -> None:
+    def _emit(self, signal: str, *args: Any) -> None:
         try:
-            signal.emit(*args)
+            getattr(self, signal).emit(*args)
         except RuntimeError:  # the window has gone, and with it who would listen
             self._stop.set()

@@ -23,8 +23,7 @@ class Everything(Settings):
 def test_a_row_for_each_kind_of_field(qtbot) -> None:
     form = SettingsForm(Everything)
     qtbot.addWidget(form)
-    kinds = {name: type(editor) for name, editor in form.editors.items()}
-    assert kinds == {
+    kinds = {
         "size": QSpinBox,
         "rate": QDoubleSpinBox,
         "kind": QComboBox,
@@ -33,6 +32,8 @@ def test_a_row_for_each_kind_of_field(qtbot) -> None:
         "words": QLineEdit,
         "text": QLineEdit,
     }
+    assert form.editors.keys() == kinds.keys()
+    assert all(isinstance(form.editors[name], kind) for name, kind in kinds.items())
     assert form.editors["size"].suffix() == " voxels"
     assert (form.editors["size"].minimum(), form.editors["size"].maximum()) == (1, 9)
     assert form.editors["text"].toolTip() == "Any text"

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from napari_medad.backbones.clip.catalogue import Shape
 from napari_medad.backbones.clip.load import Activation, Clip
 from napari_medad.backbones.clip.positions import Resize
+from napari_medad.backbones.clip.similarity import cosine
 from napari_medad.backbones.clip.vision import Prompting
 
 BACKBONE = "vit-l-14-336"
@@ -107,7 +108,7 @@ class AdaClip(nn.Module):
         tokens, maps = [], []
         for head, (raw, (h, w)) in zip(self.patch, seen.stages):
             unit = F.normalize(head(raw), dim=-1)
-            logits = SCALE * unit @ text.transpose(1, 2)
+            logits = SCALE * cosine(unit, text)
             tokens.append(unit)
             maps.append(rearrange(logits, "b (h w) c -> b c h w", h=h, w=w))
         return Output(text, F.normalize(self.image(seen.feature), dim=-1), tokens, maps)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from napari_medad.backbones.clip.catalogue import Shape
 from napari_medad.backbones.clip.load import Clip
 from napari_medad.backbones.clip.positions import Resize
+from napari_medad.backbones.clip.similarity import cosine
 
 BACKBONE = "vit-l-14-336"
 POSITIONS: Resize = "bilinear"
@@ -113,10 +114,10 @@ class AnomalyClip(nn.Module):
                 images, layers, POSITIONS, first=first_by_values(clip.shape), norm_feature=False
             )
         text = self.text(clip) if text is None else text
-        logits = F.normalize(seen.feature, dim=-1) @ text.T / TEMPERATURE
+        logits = cosine(seen.feature, text) / TEMPERATURE
         maps = []
         for tokens, (h, w) in seen.stages:
-            similarity = F.normalize(tokens, dim=-1) @ text.T / TEMPERATURE
+            similarity = cosine(tokens, text) / TEMPERATURE
             maps.append(rearrange(similarity.softmax(-1), "b (h w) c -> b c h w", h=h, w=w))
         return Output(logits, maps)
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from napari_medad.backbones.clip.load import Clip
 from napari_medad.backbones.clip.positions import Resize
 from napari_medad.backbones.clip.prompts import Ensemble
+from napari_medad.backbones.clip.similarity import cosine
 from napari_medad.backbones.clip.text_cache import normalised_mean, text_features
 from napari_medad.backbones.clip.vision import Stage
 
@@ -58,7 +59,7 @@ def look(clip: Clip, images: Tensor) -> tuple[Tensor, Stage]:
 
 def chances(tokens: Tensor, states: Tensor) -> Tensor:
     """P(normal) and P(abnormal) [..., 2] of tokens [..., joint], at temperature one."""
-    return (F.normalize(tokens, dim=-1) @ states.T).softmax(-1)
+    return cosine(tokens, states).softmax(-1)
 
 
 def map_of(tokens: Tensor, grid: tuple[int, int], states: Tensor, size: int) -> Tensor:

@@ -13,6 +13,7 @@ from napari_medad.backbones.clip.catalogue import Shape
 from napari_medad.backbones.clip.load import Activation, Clip
 from napari_medad.backbones.clip.positions import Resize
 from napari_medad.backbones.clip.prompts import Ensemble
+from napari_medad.backbones.clip.similarity import cosine
 from napari_medad.backbones.clip.text_cache import normalised_mean, text_features
 from napari_medad.backbones.clip.vision import Stage
 
@@ -59,10 +60,10 @@ class Vand(nn.Module):
         """Compare images [b, 3, s, s] with the prompts' unit features [2, joint]."""
         with torch.no_grad():
             seen = clip.vision.look(images, clip.shape.quarters(), POSITIONS)
-        logits = SCALE * F.normalize(seen.feature, dim=-1) @ text.T
+        logits = SCALE * cosine(seen.feature, text)
         maps = []
         for layer, (tokens, (h, w)) in zip(self.fc, seen.stages):
-            similarity = SCALE * F.normalize(layer(tokens), dim=-1) @ text.T
+            similarity = SCALE * cosine(layer(tokens), text)
             maps.append(rearrange(similarity, "b (h w) c -> b c h w", h=h, w=w))
         return Output(logits, maps, seen.stages)
 

@@ -37,6 +37,7 @@ from napari_medad.viewer.parts.weights_choice import WeightsChoice
 from napari_medad.viewer.session import session_of, unwrapped
 from napari_medad.viewer.worker import Work
 from napari_medad.volumes.volume import AXES
+from napari_medad.weights.installed import installed_weights
 
 if TYPE_CHECKING:
     from napari_medad.detectors.card import Card
@@ -79,6 +80,7 @@ class DetectDock(QWidget):
     # Layout ---------------------------------------------------------------------------------
 
     def _build(self) -> None:
+        """Choices in a scroll area; what runs, and how it went, always in view below it."""
         self.setMinimumWidth(DOCK_WIDTH)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
@@ -86,53 +88,57 @@ class DetectDock(QWidget):
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         scroll.setWidget(body)
-        outer.addWidget(scroll)
+        outer.addWidget(scroll, 1)
         layout = QVBoxLayout(body)
         self.volume_box, self.detector_box = QComboBox(self), QComboBox(self)
         self.about, self.weights = QLabel(self), WeightsChoice(self)
         self.about.setWordWrap(True)
+        self.weights_label = QLabel("Weights", self)
         self.prompt_label, self.prompt_box = QLabel("Prompt", self), PromptBox(self)
         self.bars = RouterBars(self)
-        top = QFormLayout()
-        top.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        top.addRow("Volume", self.volume_box)
-        top.addRow("Detector", self.detector_box)
-        top.addRow("", self.about)
-        self.weights_label = QLabel("Weights", self)
-        top.addRow(self.weights_label, self.weights)
-        top.addRow(self.prompt_label, self.prompt_box)
-        layout.addLayout(top)
-        layout.addWidget(self.bars)
-        self.form_place = QVBoxLayout()
-        layout.addLayout(self.form_place)
-        layout.addWidget(self._options())
-        layout.addLayout(self._buttons())
-        self.bar, self.eta = QProgressBar(self), QLabel(self)
-        self.notice, self.summary = Notice(self), QLabel(self)
-        self.summary.setWordWrap(True)
-        for widget in (self.bar, self.eta, self.notice, self.summary):
-            layout.addWidget(widget)
-        self.bar.setVisible(False)
-        layout.addStretch()
         for box in (self.volume_box, self.detector_box):
             box.setSizeAdjustPolicy(
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
             box.setMinimumContentsLength(14)
+        layout.addLayout(_form(("Volume", self.volume_box), ("Detector", self.detector_box)))
+        layout.addWidget(self.about)
+        layout.addLayout(
+            _form((self.weights_label, self.weights), (self.prompt_label, self.prompt_box))
+        )
+        layout.addWidget(self.bars)
+        self.form_place = QVBoxLayout()
+        layout.addLayout(self.form_place)
+        layout.addWidget(self._options())
+        layout.addStretch()
+        outer.addLayout(self._footer())
+
+    def _footer(self) -> QVBoxLayout:
+        self.bar, self.eta = QProgressBar(self), QLabel(self)
+        self.notice, self.summary = Notice(self), QLabel(self)
+        self.summary.setWordWrap(True)
+        footer = QVBoxLayout()
+        footer.setContentsMargins(9, 4, 9, 9)
+        footer.addLayout(self._buttons())
+        for widget in (self.bar, self.eta, self.notice, self.summary):
+            widget.setVisible(False)
+            footer.addWidget(widget)
+        return footer
 
     def _options(self) -> QWidget:
         fold, inside = QCollapsible("Run options", self), QWidget(self)
-        form = QFormLayout(inside)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self.axis_box, self.device_box = QComboBox(self), QComboBox(self)
         self.axis_box.addItems(list(AXES))
         self.device_box.addItems(["auto", "cpu", "cuda", "mps"])
         self.threshold_edit = QLineEdit("auto", self)
         self.threshold_edit.setToolTip("auto, quantile:0.98 or a number")
-        form.addRow("Slices", self.axis_box)
-        form.addRow("Device", self.device_box)
-        form.addRow("Threshold", self.threshold_edit)
+        inside.setLayout(
+            _form(
+                ("Slices", self.axis_box),
+                ("Device", self.device_box),
+                ("Threshold", self.threshold_edit),
+            )
+        )
         fold.addWidget(inside)
         return fold
 
@@ -145,8 +151,10 @@ class DetectDock(QWidget):
         return row
 
     def _connect(self) -> None:
-        for card in cards().values():
+        ready = sorted(cards().values(), key=lambda card: not _ready(card))
+        for card in ready:
             self.detector_box.addItem(card.title, card.name)
+        self.choose(default_detector())
         self.detector_box.currentIndexChanged.connect(self._choose_detector)
         self.volume_box.activated.connect(self._pick_volume)
         layers = self.viewer.layers.events
@@ -314,11 +322,12 @@ class DetectDock(QWidget):
 
         self.run_button.setEnabled(False)
         self.cancel_button.setEnabled(True)
-        self.summary.setText("")
+        self.summary.setVisible(False)
         self.notice.say("")
         self.bar.setRange(0, 0)
         self.bar.setVisible(True)
         self.eta.setText("Loading the detector …")
+        self.eta.setVisible(True)
         self.work.start(work)
 
     def _on_progress(self, progress: Progress) -> None:
@@ -348,6 +357,7 @@ class DetectDock(QWidget):
             *record.notes,
         ]
         self.summary.setText("<br>".join(lines))
+        self.summary.setVisible(True)
         self.session.layers_of_current = self.shown
         self.session.add(detection)
 
@@ -359,7 +369,7 @@ class DetectDock(QWidget):
 
     def _on_ended(self) -> None:
         self.bar.setVisible(False)
-        self.eta.setText("")
+        self.eta.setVisible(False)
         self.run_button.setEnabled(self.volume_box.count() > 0)
         self.cancel_button.setEnabled(False)
 
@@ -373,6 +383,25 @@ class DetectDock(QWidget):
         self.work.wait(2)
         self.routing.wait(2)
         super().closeEvent(event)
+
+
+def default_detector() -> str:
+    """The first detector to try on a brain MRI: moe where it has weights, else the baseline."""
+    return "moe" if installed_weights("moe") else "hyperintensity"
+
+
+def _ready(card: Card) -> bool:
+    """Whether a detector can run as things are."""
+    return not card.weights or bool(installed_weights(card.name))
+
+
+def _form(*rows: tuple[str | QWidget, QWidget]) -> QFormLayout:
+    form = QFormLayout()
+    form.setContentsMargins(0, 0, 0, 0)
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    for label, widget in rows:
+        form.addRow(label, widget)
+    return form
 
 
 def leave_a_core_to_the_window() -> None:

@@ -118,15 +118,21 @@ class SettingsForm(QWidget):
             whole.setSuffix(suffix)
             whole.valueChanged.connect(self.changed)
             return whole
-        number = QDoubleSpinBox(self)
+        number = _ShortSpinBox(self)
         number.setDecimals(6)
         smallest = 1e-6 if strict else 0.0
         number.setRange(-LARGEST if low is None else low + smallest, high or LARGEST)
         number.setSuffix(suffix)
         number.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
         number.valueChanged.connect(self.changed)
-        number.textFromValue = lambda value: f"{value:.6g}"
         return number
+
+
+class _ShortSpinBox(QDoubleSpinBox):
+    """Shows 4, not 4.000000."""
+
+    def textFromValue(self, value: float) -> str:
+        return f"{value:.6g}"
 
 
 def _form(parent: QWidget) -> QFormLayout:

@@ -174,10 +174,12 @@ class _LayerTable(QTableWidget):
             item.setToolTip(layer.name)
             self.setItem(number, 0, item)
             self.setItem(number, 1, QTableWidgetItem(task))
-            masks = QComboBox(self)
+            masks = QComboBox()
             fitting = [m for m in self.viewer.layers if isinstance(m, Labels)]
             masks.addItems([NORMAL, *(m.name for m in fitting if m.data.shape == layer.data.shape)])
             masks.setCurrentText(mask)
+            if (old := self.cellWidget(number, 2)) is not None:
+                old.hide()  # Qt deletes it later, and until then would show it in the corner
             self.setCellWidget(number, 2, masks)
 
     def examples(self) -> tuple[Example, ...]:

@@ -55,7 +55,7 @@ class TrainingForm(QWidget):
         self.data = TrainingData(viewer, self)
         self.options: SettingsForm | None = None
         self._build()
-        for card in cards().values():
+        for card in sorted(cards().values(), key=lambda card: not installed_weights(card.name)):
             if card.recipe_class:
                 self.recipe_box.addItem(card.title, card.name)
         self.recipe_box.currentIndexChanged.connect(self._on_recipe)

@@ -38,7 +38,7 @@ def model(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "size": 64,
         "hidden": 32,
         "decoder_fc": "direct",
-        "epochs": 12,
+        "epochs": 40,
         "batch_size": 16,
         "learning_rate": 3e-3,
         "warm_up": 20,
