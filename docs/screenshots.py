@@ -8,7 +8,9 @@ Run from the repository's root with a display (`xvfb-run -s "-screen 0 1680x1050
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -99,7 +101,7 @@ def detect(study: Study, theme: str) -> None:
     dock.prompt_box.setEditText("brain flair")
     settle(lambda: not dock.routing.running, seconds=2)
     dock.run()
-    settle(lambda: dock.bar.maximum() > 0, seconds=0.1)
+    settle(lambda: dock.footer.bar.maximum() > 0, seconds=0.1)
     save(dock, f"detect-running-{theme}")
     settle(lambda: not dock.work.running)
     save(dock, f"detect-done-{theme}")
@@ -159,9 +161,11 @@ def main() -> None:
     """Take the pictures named on the command line, or all."""
     IMAGES.mkdir(exist_ok=True)
     study = sample_study().study
-    for name in sys.argv[1:] or PICTURES:
-        for theme in ("dark", "light"):
-            PICTURES[name](study, theme)
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["MEDAD_WEIGHTS"] = home
+        for name in sys.argv[1:] or PICTURES:
+            for theme in ("dark", "light"):
+                PICTURES[name](study, theme)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ class OutputKind:
         One sentence for the reader of the map.
     colormap : str
         napari colour map.
-    blending : str
-        napari blending mode.
+    overlay : bool
+        Whether it is laid over the scan, clear where it is low; else it stands for itself.
     visible : bool
         Whether its layer is switched on when it appears.
     """
@@ -26,7 +26,7 @@ class OutputKind:
     name: str
     about: str
     colormap: str
-    blending: str = "additive"
+    overlay: bool = True
     visible: bool = True
 
 
@@ -41,7 +41,7 @@ RECONSTRUCTION = OutputKind(
     "reconstruction",
     "What the detector thinks the scan would look like if it were normal.",
     "gray",
-    blending="translucent",
+    overlay=False,
     visible=False,
 )
 

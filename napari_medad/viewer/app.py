@@ -69,6 +69,8 @@ def show_detection(viewer: napari.Viewer, detection: Detection) -> DetectionLaye
         untrained=detection.record.untrained,
     )
     shown.remove_existing()
+    shown.begin(list(detection.maps))
+    shown.prepare(detection)
     shown.finish(detection)
     session = session_of(viewer)
     session.layers_of_current = shown

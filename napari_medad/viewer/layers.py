@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels, Layer
-from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.colormaps import Colormap, DirectLabelColormap, ensure_colormap
 
 from napari_medad.errors import MedadError
 from napari_medad.results.detection import Detection
-from napari_medad.results.outputs import kind_of
+from napari_medad.results.outputs import OutputKind, kind_of
 from napari_medad.volumes.orientation import Grid
 from napari_medad.volumes.study import Study
 from napari_medad.volumes.volume import Source, Volume
@@ -25,7 +25,7 @@ STUDY = "medad study"
 FINDING_COLOUR, CHOSEN_COLOUR = "#2fd6ff", "#ffe14d"
 AXIS_LABELS = ("axial", "coronal", "sagittal")
 """What each slider steps through."""
-MAP_OPACITY = 0.5
+MAP_OPACITY = 0.7
 SHOWN_RANGE = {"anomaly": (0.85, 0.9999)}
 """Quantiles of a map that its colours span; below the first it is clear."""
 
@@ -173,6 +173,7 @@ class DetectionLayers:
         self.mask: Labels | None = None
         self.maps: dict[str, Image] = {}
         self._box: tuple[slice, ...] | None = None
+        self._ranges: dict[str, tuple[float, float]] = {}
 
     def existing(self) -> list[Layer]:
         """Layers that an earlier run of the same detector left."""
@@ -191,8 +192,8 @@ class DetectionLayers:
             self.maps[name] = self.viewer.add_image(
                 blank,
                 name=self.prefix + name,
-                colormap=kind.colormap,
-                blending=kind.blending,
+                colormap=colours_of(kind),
+                blending="translucent",
                 visible=kind.visible,
                 opacity=MAP_OPACITY,
                 contrast_limits=(0.0, 1.0),
@@ -224,35 +225,47 @@ class DetectionLayers:
             else:
                 layer.refresh(extent=False, highlight=False, thumbnail=False)
 
+    def prepare(self, detection: Detection) -> None:
+        """What takes time and touches no widget: may run in the detection's thread."""
+        inside = np.flatnonzero(detection.foreground)
+        inside = inside[:: max(1, inside.size // 50_000)]
+        for name, array in detection.maps.items():
+            if inside.size:
+                shown = np.take(array, inside)
+                low, high = np.quantile(shown, SHOWN_RANGE.get(name, (0.0, 0.999)))
+                self._ranges[name] = (float(low), float(max(high, low + 1e-6)))
+        self._box = _bounding_box(detection.foreground)
+        self._fill_mask(detection)
+
     def finish(self, detection: Detection) -> None:
-        """Final maps and the mask of a finished detection."""
-        if self.mask is None:
-            self.begin(list(detection.maps))
-        self._box = None
+        """Final maps and the mask of a finished, prepared detection."""
         for name, array in detection.maps.items():
             layer = self.maps[name]
             layer.metadata[STUDY] = detection.study
-            inside = array[detection.foreground]
-            inside = inside[:: max(1, inside.size // 50_000)]
-            if inside.size:
-                low, high = np.quantile(inside, SHOWN_RANGE.get(name, (0.0, 0.999)))
-                layer.contrast_limits = (float(low), float(max(high, low + 1e-6)))
+            layer.contrast_limits = self._ranges.get(name, layer.contrast_limits)
             if layer.data is not array:
                 layer.data = array
             else:
                 layer.refresh(extent=False, highlight=False)
-        self.show_mask(detection)
+        self._refresh_mask(detection)
 
     def show_mask(self, detection: Detection) -> None:
         """The numbered findings."""
+        self._fill_mask(detection)
+        self._refresh_mask(detection)
+
+    def _fill_mask(self, detection: Detection) -> None:
+        assert self.mask is not None
+        if len(detection.findings) <= np.iinfo(self.mask.data.dtype).max:
+            np.copyto(self.mask.data, detection.mask, casting="unsafe")
+
+    def _refresh_mask(self, detection: Detection) -> None:
         assert self.mask is not None
         self.mask.metadata[STUDY] = detection.study
-        labels = detection.mask
         if len(detection.findings) > np.iinfo(self.mask.data.dtype).max:
-            self.mask.data = labels.copy()
-            return
-        np.copyto(self.mask.data, labels, casting="unsafe")
-        self.mask.refresh(extent=False, highlight=False, thumbnail=False)
+            self.mask.data = detection.mask.copy()
+        else:
+            self.mask.refresh(extent=False, highlight=False, thumbnail=False)
 
     def preview_cut(self, detection: Detection, threshold: float) -> None:
         """Everything above a threshold at once, before findings are counted anew."""
@@ -304,6 +317,16 @@ class DetectionLayers:
         top = float(np.quantile(shown, 0.999)) if shown.size else 0.0
         if top > layer.contrast_limits[1] or layer.contrast_limits[1] == 1.0 > top > 0:
             layer.contrast_limits = (0.0, top)
+
+
+def colours_of(kind: OutputKind) -> Colormap | str:
+    """A map's colours; those of an overlay are clear at the lower end."""
+    if not kind.overlay:
+        return kind.colormap
+    plain = ensure_colormap(kind.colormap)
+    colours = plain.map(np.linspace(0, 1, 256)).copy()
+    colours[:, 3] = np.linspace(0, 2, 256).clip(0, 1)
+    return Colormap(colours, name=f"{kind.colormap}, clear below")
 
 
 def mask_colours(chosen: int | None) -> DirectLabelColormap:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from qtpy.QtCore import QCoreApplication, QObject, Signal
 
-from napari_medad.viewer.docks.detect import leave_a_core_to_the_window
-from napari_medad.viewer.worker import Work
+from napari_medad.viewer.worker import Work, leave_a_core_to_the_window
 
 if TYPE_CHECKING:
     from napari_medad.detectors.recipe import Example
@@ -94,7 +94,7 @@ class TrainingRun(QObject):
         self.shown: Callable[[], ShownSlice | None] | None = None
         self._asked: ShownSlice | None = None
         self._incoming: deque[tuple[TrainingProgress, ShownSlice | None]] = deque()
-        self.work = Work(self)
+        self.work, self._preparing = Work(self), Work(self)
         self.work.progressed.connect(self._drain)
         self.work.finished.connect(self._on_finished)
         self.work.failed.connect(lambda sentence: self._end("failed", sentence))
@@ -107,6 +107,10 @@ class TrainingRun(QObject):
     def active(self) -> bool:
         """Whether a thread is at work, paused or not."""
         return self.state in ("running", "paused")
+
+    def prepare(self) -> None:
+        """Import in a thread what training needs, so that its start is not felt."""
+        self._preparing.start(lambda report: import_module("napari_medad.training.run"))
 
     def start(self, order: Order) -> None:
         """Train in a thread."""
@@ -188,7 +192,8 @@ class TrainingRun(QObject):
 
     def _on_finished(self) -> None:
         assert self.order is not None
-        self._end("done", f"The model is in {self.order.out}.")
+        where = _short(self.order.out.parent)
+        self._end("done", f"The model is kept as '{self.order.out.name}' in {where}.")
         self.finished.emit()
 
     def _on_cancelled(self) -> None:
@@ -205,6 +210,12 @@ class TrainingRun(QObject):
         self.state = state
         self.messages.append(message)
         self.changed.emit()
+
+
+def _short(path: Path) -> str:
+    """The path, with ~ for the user's home."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
 def _earlier_rows(out: Path) -> list[tuple[int, str, Mapping[str, float]]]:

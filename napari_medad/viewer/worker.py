@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -117,3 +118,10 @@ class Work(QObject):
             getattr(self, signal).emit(*args)
         except RuntimeError:  # the window has gone, and with it who would listen
             self._stop.set()
+
+
+def leave_a_core_to_the_window() -> None:
+    """Compute with one thread less than there are cores, so that the window stays quick."""
+    import torch
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))

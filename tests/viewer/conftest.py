@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
+from napari_medad.viewer.worker import Work
 from napari_medad.volumes.phantom import make_brain
 from napari_medad.volumes.study import Study
 
@@ -43,3 +48,35 @@ def wait_until(qapp: QApplication) -> Callable[[Callable[[], bool], float], None
         qapp.processEvents()
 
     return wait
+
+
+@pytest.fixture
+def longest_pause(wait_until: Callable) -> Callable[[Work, Callable[[], object]], float]:
+    """The event loop's longest pause in seconds while work runs, from the click on.
+
+    Time in which other programs held the cores is left out (Linux).
+    """
+
+    def measure(work: Work, click: Callable[[], object]) -> float:
+        ticks: list[tuple[float, float]] = []
+        threads = [threading.get_native_id()]
+        timer = QTimer()
+        timer.setTimerType(Qt.TimerType.PreciseTimer)
+        timer.timeout.connect(lambda: ticks.append((time.monotonic(), _queued(threads))))
+        click()
+        threads.append(work._thread.native_id)
+        timer.start(5)
+        wait_until(lambda: not work.running, 120)
+        wait_until(lambda: True)
+        timer.stop()
+        assert len(ticks) > 20, "it ended before anything could be measured"
+        clock, waits = np.diff(np.array(ticks), axis=0).T
+        return float((clock - waits.clip(0)).max())
+
+    return measure
+
+
+def _queued(threads: list[int]) -> float:
+    """Seconds that threads have waited for a core."""
+    files = [Path(f"/proc/self/task/{thread}/schedstat") for thread in threads]
+    return sum(int(f.read_text().split()[1]) * 1e-9 for f in files if f.exists())

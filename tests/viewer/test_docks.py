@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QTimer
 
+from napari_medad.viewer.app import open_docks
 from napari_medad.viewer.docks.detect import DetectDock
 from napari_medad.viewer.docks.findings import FindingsDock
 from napari_medad.viewer.layers import add_study
 from napari_medad.viewer.session import session_of
+from napari_medad.volumes.phantom import sample_study
 from napari_medad.volumes.study import Study
 
 
@@ -30,8 +31,8 @@ def test_empty_viewer_says_what_to_do(viewer) -> None:
     detect, findings = DetectDock(viewer), FindingsDock(viewer)
     viewer.window.add_dock_widget(detect)
     viewer.window.add_dock_widget(findings)
-    assert not detect.run_button.isEnabled()
-    assert "Open a scan first" in detect.notice.text()
+    assert not detect.footer.run_button.isEnabled()
+    assert "Open a scan first" in detect.footer.notice.text()
     assert "No detection yet" in findings.title.text()
     assert not findings.table.isEnabled()
 
@@ -41,8 +42,8 @@ def test_a_run_makes_layers_findings_and_a_profile(viewer, docks, wait_until: Ca
     detect.choose("hyperintensity")
     assert detect.volume_box.currentText() == "patient · t2f"
     detect.run()
-    assert not detect.run_button.isEnabled()
-    assert detect.cancel_button.isEnabled()
+    assert not detect.footer.run_button.isEnabled()
+    assert detect.footer.cancel_button.isEnabled()
     wait_until(lambda: session_of(viewer).current is not None)
     wait_until(lambda: not detect.work.running)
     names = [layer.name for layer in viewer.layers]
@@ -53,8 +54,8 @@ def test_a_run_makes_layers_findings_and_a_profile(viewer, docks, wait_until: Ca
     assert shown.data is detection.maps["anomaly"]
     np.testing.assert_allclose(shown.scale, (3, 3, 3))
     assert findings.table.rowCount() == len(detection.findings)
-    assert detect.run_button.isEnabled()
-    assert f"{len(detection.findings)} finding" in detect.notice.text()
+    assert detect.footer.run_button.isEnabled()
+    assert f"{len(detection.findings)} finding" in detect.footer.notice.text()
     curve = findings.profile.curve.getData()[1]
     np.testing.assert_allclose(curve, detection.slice_scores)
 
@@ -102,10 +103,10 @@ def test_cancel_leaves_nothing_behind(viewer, docks, wait_until: Callable, monke
     monkeypatch.setattr("napari_medad.viewer.worker.UPDATES_S", 0.0)
     detect.run()
     wait_until(lambda: not detect.work.running)
-    assert detect.notice.text() == "Cancelled."
+    assert detect.footer.notice.text() == "Cancelled."
     assert {layer.name for layer in viewer.layers} == before
     assert session_of(viewer).current is None
-    assert detect.run_button.isEnabled()
+    assert detect.footer.run_button.isEnabled()
 
 
 def test_errors_are_one_sentence_in_the_dock(viewer, docks, wait_until: Callable) -> None:
@@ -113,7 +114,7 @@ def test_errors_are_one_sentence_in_the_dock(viewer, docks, wait_until: Callable
     detect.choose("hyperintensity")
     detect.threshold_edit.setText("high")
     detect.run()
-    assert "The threshold 'high' is not understood" in detect.notice.text()
+    assert "The threshold 'high' is not understood" in detect.footer.notice.text()
     assert not detect.work.running
 
 
@@ -173,30 +174,20 @@ def test_an_untrained_detector_says_so_everywhere(viewer, docks, wait_until: Cal
     assert "UNTRAINED" in detect.weights.line.text()
     detect.run()
     wait_until(lambda: session_of(viewer).current is not None and not detect.work.running)
-    assert "UNTRAINED" in detect.notice.text()
+    assert "UNTRAINED" in detect.footer.notice.text()
     assert "UNTRAINED" in findings.title.text()
     assert any("UNTRAINED · moe · anomaly" in layer.name for layer in viewer.layers)
     findings.trust_button.click()
     assert any(layer.name.endswith("hallucination (labels)") for layer in viewer.layers)
 
 
-def test_the_window_stays_quick_while_a_detection_runs(
-    viewer, small_study: Study, wait_until: Callable
-) -> None:
-    """The event loop's longest pause, from the first progress to the last."""
-    add_study(viewer, small_study)
-    detect = DetectDock(viewer, confirm=lambda _: True)
-    viewer.window.add_dock_widget(detect)
-    detect.choose("hyperintensity")
-    ticks: list[float] = []
-    timer = QTimer()
-    import time
-
-    timer.timeout.connect(lambda: ticks.append(time.perf_counter()))
-    detect.work.progressed.connect(lambda _: timer.start(2) if not timer.isActive() else None)
-    detect.run()
-    wait_until(lambda: not detect.work.running)
-    timer.stop()
-    pauses = np.diff(ticks)
-    if pauses.size:
-        assert np.median(pauses) < 0.05
+def test_the_window_stays_quick_while_a_detection_runs(viewer, longest_pause: Callable) -> None:
+    """No pause of 50 ms on a whole-size study, the first slices' maps shown; best of three."""
+    add_study(viewer, sample_study().study)
+    detect = open_docks(viewer)["Detect"]
+    detect.confirm = lambda _: True
+    detect.choose("moe")
+    pauses = []
+    while len(pauses) < 3 and min(pauses, default=1) >= 0.05:
+        pauses.append(longest_pause(detect.work, detect.run))
+    assert min(pauses) < 0.05

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +11,7 @@ from typing import Any
 import napari
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 import toy
@@ -80,7 +79,7 @@ def test_trains_shows_curves_and_installs_the_model(dock: TrainDock, qtbot: Any)
     assert list(x) == [5, 10, 15, 20, 25]
     assert y[-1] < y[0]
     assert dock.view.use_button.isVisible()
-    assert str(weights_home() / "toy" / "my-toy") in dock.view.notice.text()
+    assert f"'my-toy' in {weights_home() / 'toy'}" in dock.view.notice.text()
     dock.view.new_button.click()
     assert dock.form.name_edit.text() == "my-toy-2"
     assert dock.form.weights_box.findData("my-toy") >= 0
@@ -189,37 +188,13 @@ def test_a_new_dock_shows_the_training_that_goes_on(
     qtbot.waitUntil(lambda: ended(dock), timeout=5000)
 
 
-def queued(threads: list[int]) -> float:
-    """Seconds that threads have waited for a core which other programs held (Linux)."""
-    files = [Path(f"/proc/self/task/{thread}/schedstat") for thread in threads]
-    return sum(int(f.read_text().split()[1]) * 1e-9 for f in files if f.exists())
-
-
-def test_the_window_stays_quick_while_training(dock: TrainDock, qtbot: Any) -> None:
-    """No gap of 50 ms between ticks, time lost to other programs left out; best of three."""
-    ticks: list[tuple[float, float]] = []
-    threads: list[int] = []
-    timer = QTimer()
-    timer.setTimerType(Qt.TimerType.PreciseTimer)
-    timer.timeout.connect(lambda: ticks.append((time.monotonic(), queued(threads))))
-    longest = []
-    for _ in range(3):
-        start(dock, epochs=60)
-        qtbot.waitUntil(lambda: bool(dock.run.rows), timeout=60_000)
-        worker = dock.run.work._thread
-        assert worker is not None
-        threads[:] = [threading.get_native_id(), worker.native_id or 0]
-        ticks.clear()
-        timer.start(5)
-        qtbot.waitUntil(lambda: ended(dock), timeout=60_000)
-        timer.stop()
-        assert len(ticks) > 50
-        clock, waits = np.diff(np.array(ticks), axis=0).T
-        longest.append((clock - waits.clip(0)).max())
+def test_the_window_stays_quick_while_training(dock: TrainDock, longest_pause: Any) -> None:
+    """No pause of 50 ms from the click to the end; best of three."""
+    pauses: list[float] = []
+    while len(pauses) < 3 and min(pauses, default=1) >= 0.05:
+        pauses.append(longest_pause(dock.run.work, lambda: start(dock, epochs=60)))
         dock.view.new_button.click()
-        if longest[-1] < 0.05:
-            break
-    assert min(longest) < 0.05
+    assert min(pauses) < 0.05
 
 
 @pytest.mark.slow

@@ -36,7 +36,7 @@ def calibrated(
     -------
     dict
         `thresholds` {task: {polarity: value}}: the `HEALTHY_QUANTILE` of the map over all
-        foreground voxels of the task's volumes; `router` {task: [experts]}:
+        foreground voxels of the task's volumes; `router` [tasks][experts]:
         mean weights.
     """
     shape = {name: getattr(architecture, name) for name in MoeArchitecture.model_fields}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +10,13 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QMessageBox,
-    QProgressBar,
-    QPushButton,
     QScrollArea,
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from napari_medad.detectors.registry import cards
 from napari_medad.errors import MedadError
@@ -29,19 +24,22 @@ from napari_medad.results.detection import Detection
 from napari_medad.results.threshold import check_threshold
 from napari_medad.viewer.layers import DetectionLayers, study_of, volume_layers
 from napari_medad.viewer.orientation import dress
-from napari_medad.viewer.parts.notice import DOCK_WIDTH, Notice
+from napari_medad.viewer.parts.fold import Fold
+from napari_medad.viewer.parts.notice import DOCK_WIDTH
 from napari_medad.viewer.parts.prompt_box import PromptBox
 from napari_medad.viewer.parts.router_bars import RouterBars
+from napari_medad.viewer.parts.run_footer import RunFooter
 from napari_medad.viewer.parts.settings_form import SettingsForm
 from napari_medad.viewer.parts.weights_choice import WeightsChoice
 from napari_medad.viewer.session import session_of, unwrapped
-from napari_medad.viewer.worker import Work
+from napari_medad.viewer.worker import Work, leave_a_core_to_the_window
 from napari_medad.volumes.volume import AXES
 from napari_medad.weights.installed import installed_weights
 
 if TYPE_CHECKING:
     from napari_medad.detectors.card import Card
     from napari_medad.inference.progress import Progress
+    from napari_medad.volumes.study import Study
 
 TYPING_PAUSE_MS = 150
 """How long typing must rest before the prompt is routed."""
@@ -111,22 +109,11 @@ class DetectDock(QWidget):
         layout.addLayout(self.form_place)
         layout.addWidget(self._options())
         layout.addStretch()
-        outer.addLayout(self._footer())
-
-    def _footer(self) -> QVBoxLayout:
-        self.bar, self.eta = QProgressBar(self), QLabel(self)
-        self.notice, self.summary = Notice(self), QLabel(self)
-        self.summary.setWordWrap(True)
-        footer = QVBoxLayout()
-        footer.setContentsMargins(9, 4, 9, 9)
-        footer.addLayout(self._buttons())
-        for widget in (self.bar, self.eta, self.notice, self.summary):
-            widget.setVisible(False)
-            footer.addWidget(widget)
-        return footer
+        self.footer = RunFooter(self)
+        outer.addWidget(self.footer)
 
     def _options(self) -> QWidget:
-        fold, inside = QCollapsible("Run options", self), QWidget(self)
+        fold, inside = Fold("Run options", self), QWidget(self)
         self.axis_box, self.device_box = QComboBox(self), QComboBox(self)
         self.axis_box.addItems(list(AXES))
         self.device_box.addItems(["auto", "cpu", "cuda", "mps"])
@@ -142,14 +129,6 @@ class DetectDock(QWidget):
         fold.addWidget(inside)
         return fold
 
-    def _buttons(self) -> QHBoxLayout:
-        self.run_button, self.cancel_button = QPushButton("Run", self), QPushButton("Cancel", self)
-        self.cancel_button.setEnabled(False)
-        row = QHBoxLayout()
-        row.addWidget(self.run_button, 2)
-        row.addWidget(self.cancel_button, 1)
-        return row
-
     def _connect(self) -> None:
         ready = sorted(cards().values(), key=lambda card: not _ready(card))
         for card in ready:
@@ -160,11 +139,11 @@ class DetectDock(QWidget):
         layers = self.viewer.layers.events
         for event in (layers.inserted, layers.removed, layers.reordered):
             event.connect(self._refill_volumes)
-        self.run_button.clicked.connect(self.run)
-        self.cancel_button.clicked.connect(self.work.cancel)
+        self.footer.run_button.clicked.connect(self.run)
+        self.footer.cancel_button.clicked.connect(self.work.cancel)
         self.work.progressed.connect(self._on_progress)
         self.work.finished.connect(self._on_finished)
-        self.work.failed.connect(lambda text: self.notice.say(text, "error"))
+        self.work.failed.connect(lambda text: self.footer.say(text, "error"))
         self.work.cancelled.connect(self._on_cancelled)
         self.work.ended.connect(self._on_ended)
         self.typing = QTimer(self)
@@ -198,11 +177,11 @@ class DetectDock(QWidget):
         self.volume_box.addItems(names)
         self._volume_picked = chosen in names
         self.volume_box.setCurrentText(chosen if chosen in names else (names or [""])[-1])
-        self.run_button.setEnabled(bool(names) and not self.work.running)
+        self.footer.run_button.setEnabled(bool(names) and not self.work.running)
         if not names:
-            self.notice.say("Open a scan first: File > Open, or drop a file or folder here.")
-        elif self.notice.text().startswith("Open a scan"):
-            self.notice.say("")
+            self.footer.say("Open a scan first: File > Open, or drop a file or folder here.")
+        elif self.footer.notice.text().startswith("Open a scan"):
+            self.footer.say("")
 
     def _pick_volume(self) -> None:
         """Keep the user's choice when layers come and go; until then the top scan is chosen."""
@@ -274,10 +253,10 @@ class DetectDock(QWidget):
             study, name = study_of(self.viewer, layer)
             threshold = check_threshold(self.threshold_edit.text())
         except KeyError:
-            self.notice.say("Open a scan first.", "error")
+            self.footer.say("Open a scan first.", "error")
             return
         except MedadError as error:
-            self.notice.say(str(error), "error")
+            self.footer.say(str(error), "error")
             return
         shown = DetectionLayers(
             self.viewer,
@@ -292,11 +271,14 @@ class DetectDock(QWidget):
                 return
             shown.remove_existing()
         shown.begin(self.card.outputs)
+        self.viewer.layers.selection.active = shown.maps["anomaly"]
         self.shown = shown
         self.prompt_box.remember(self.card.name)
-        self._start(study, name, threshold)
+        self._start(shown, study, name, threshold)
 
-    def _start(self, study: Any, volume: str, threshold: str | float) -> None:
+    def _start(
+        self, shown: DetectionLayers, study: Study, volume: str, threshold: str | float
+    ) -> None:
         from napari_medad.inference.run import detect
 
         loading, axis = self._loading(), self.axis_box.currentText()
@@ -317,24 +299,14 @@ class DetectDock(QWidget):
                 start=start,
                 progress=lambda progress: report(progress),
             )
-            result.findings  # noqa: B018  counted in this thread, not in the window's
+            shown.prepare(result)
             return number, result
 
-        self.run_button.setEnabled(False)
-        self.cancel_button.setEnabled(True)
-        self.summary.setVisible(False)
-        self.notice.say("")
-        self.bar.setRange(0, 0)
-        self.bar.setVisible(True)
-        self.eta.setText("Loading the detector …")
-        self.eta.setVisible(True)
+        self.footer.begin("Loading the detector …")
         self.work.start(work)
 
     def _on_progress(self, progress: Progress) -> None:
-        self.bar.setRange(0, progress.total)
-        self.bar.setValue(progress.done)
-        left = f", {progress.eta_s:.0f} s left" if progress.eta_s is not None else ""
-        self.eta.setText(f"{progress.done} of {progress.total} {progress.unit}{left}")
+        self.footer.show_progress(progress)
         if progress.maps is not None and self.shown is not None:
             self.shown.update(progress.maps)
 
@@ -343,35 +315,37 @@ class DetectDock(QWidget):
         if number != self.run_number or self.shown is None:
             return
         self.shown.finish(detection)
-        self.viewer.layers.selection.active = self.shown.maps["anomaly"]
-        record = detection.record
-        count = len(detection.findings)
-        self.notice.say(
-            f"{count} finding{'' if count == 1 else 's'} in {record.duration_s:.1f} s", "good"
-        )
+        # The maps are drawn before the table is filled: two short pauses, not a long one.
+        QTimer.singleShot(0, lambda: self._publish(detection))
+
+    def _publish(self, detection: Detection) -> None:
+        if self.shown is None:
+            return
+        self._tell(detection)
+        self.session.layers_of_current = self.shown
+        self.session.add(detection)
+
+    def _tell(self, detection: Detection) -> None:
+        """What came out, and how."""
+        record, count = detection.record, len(detection.findings)
+        text = f"{count} finding{'' if count == 1 else 's'} in {record.duration_s:.1f} s"
         if record.untrained:
-            self.notice.say("UNTRAINED: random weights; these maps mean nothing.", "error")
+            text = "UNTRAINED: random weights; these maps mean nothing."
         lines = [
             f"Threshold {detection.threshold:.4g}: {record.threshold_source}.",
             f"{record.device}, {record.precision}; weights: {record.weights.name or 'none'}.",
             *record.notes,
         ]
-        self.summary.setText("<br>".join(lines))
-        self.summary.setVisible(True)
-        self.session.layers_of_current = self.shown
-        self.session.add(detection)
+        self.footer.say(text, "error" if record.untrained else "good", lines)
 
     def _on_cancelled(self) -> None:
-        self.notice.say("Cancelled.", "plain")
+        self.footer.say("Cancelled.", "plain")
         if self.shown is not None:
             self.shown.remove_existing()
             self.shown = None
 
     def _on_ended(self) -> None:
-        self.bar.setVisible(False)
-        self.eta.setVisible(False)
-        self.run_button.setEnabled(self.volume_box.count() > 0)
-        self.cancel_button.setEnabled(False)
+        self.footer.end(ready=self.volume_box.count() > 0)
 
     def _ask(self, question: str) -> bool:
         answer = QMessageBox.question(self, "MedAD", question)
@@ -402,10 +376,3 @@ def _form(*rows: tuple[str | QWidget, QWidget]) -> QFormLayout:
     for label, widget in rows:
         form.addRow(label, widget)
     return form
-
-
-def leave_a_core_to_the_window() -> None:
-    """Compute with one thread less than there are cores, so that the window stays quick."""
-    import torch
-
-    torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))

@@ -11,7 +11,7 @@ from napari.utils.theme import get_theme
 from qtpy.QtWidgets import QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from napari_medad.results.outputs import kind_of
-from napari_medad.viewer.layers import volume_layers
+from napari_medad.viewer.layers import colours_of, volume_layers
 from napari_medad.viewer.parts.training_form import TrainingForm
 from napari_medad.viewer.parts.training_view import TrainingView
 from napari_medad.viewer.session import session_of
@@ -71,6 +71,12 @@ class TrainDock(QWidget):
             event.connect(self._on_layers)
         self.viewer.dims.events.connect(self._on_slice)
         self.viewer.events.theme.connect(self._on_theme)
+
+    def showEvent(self, event: Any) -> None:
+        """Make ready what a training needs as soon as the dock is looked at."""
+        super().showEvent(event)
+        if self.run.state == "ready":
+            self.run.prepare()
 
     def start(self, order: Order) -> None:
         """Begin or go on with a training."""
@@ -138,8 +144,8 @@ class TrainDock(QWidget):
         self.viewer.add_image(
             data,
             name=PREVIEW,
-            colormap=kind.colormap,
-            blending=kind.blending,
+            colormap=colours_of(kind),
+            blending="translucent",
             contrast_limits=limits,
             metadata={"medad map": PREVIEW},
             **placed,

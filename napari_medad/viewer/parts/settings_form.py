@@ -18,9 +18,9 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from napari_medad.detectors.settings import Settings
+from napari_medad.viewer.parts.fold import Fold
 
 LARGEST = 1_000_000_000
 
@@ -62,8 +62,7 @@ class SettingsForm(QWidget):
             forms[bool(_extra(field).get("advanced"))].addRow(field.title or name, editor)
         layout.addWidget(plain)
         plain.setVisible(forms[False].rowCount() > 0)
-        self.fold = QCollapsible("Advanced", self)
-        self.fold.layout().setContentsMargins(0, 0, 0, 0)
+        self.fold = Fold("Advanced", self)
         self.fold.addWidget(advanced)
         self.fold.setVisible(forms[True].rowCount() > 0)
         layout.addWidget(self.fold)

@@ -17,7 +17,6 @@ from qtpy.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
-    QStackedWidget,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -68,13 +67,12 @@ class TrainingData(QWidget):
         self.table = _LayerTable(viewer, self)
         self.about = QLabel("Made without end by the recipe; nobody's data are needed.", self)
         self.about.setWordWrap(True)
-        self.pages = QStackedWidget(self)
-        for page in (self.about, self.table, self._path_row()):
-            self.pages.addWidget(page)
+        self.path_row = self._path_row()
+        self.table.setFixedHeight(180)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.source)
-        layout.addWidget(self.pages)
+        for widget in (self.source, self.about, self.table, self.path_row):
+            layout.addWidget(widget)
         self.offer(synthetic=True, masks=False)
 
     def offer(self, *, synthetic: bool, masks: bool) -> None:
@@ -118,14 +116,13 @@ class TrainingData(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.path, 1)
         layout.addWidget(self.browse)
-        layout.setAlignment(Qt.AlignmentFlag.AlignTop)
         return row
 
     def _on_source(self) -> None:
         source = self.source.currentData()
-        page = {SYNTHETIC: 0, LAYERS: 1}.get(source, 2)
-        self.pages.setCurrentIndex(page)
-        self.pages.setFixedHeight(180 if source == LAYERS else 40)
+        self.about.setVisible(source == SYNTHETIC)
+        self.table.setVisible(source == LAYERS)
+        self.path_row.setVisible(source in (FOLDER, MANIFEST))
         example = "a folder; its sub-folders are tasks" if source == FOLDER else "a .csv or .json"
         self.path.setPlaceholderText(example)
         self.changed.emit()

@@ -17,10 +17,10 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from napari_medad.detectors.registry import cards
 from napari_medad.errors import MedadError
+from napari_medad.viewer.parts.fold import Fold
 from napari_medad.viewer.parts.notice import Notice
 from napari_medad.viewer.parts.settings_form import SettingsForm
 from napari_medad.viewer.parts.training_data import TrainingData
@@ -89,7 +89,7 @@ class TrainingForm(QWidget):
         form.addRow("Device", self.device_box)
         form.addRow("Model name", self.name_edit)
         layout.addLayout(form)
-        self.fold = QCollapsible("Options", self)
+        self.fold = Fold("Options", self)
         layout.addWidget(self.fold)
         self.notice, self.start_button = Notice(self), QPushButton("Start training", self)
         layout.addWidget(self.start_button)

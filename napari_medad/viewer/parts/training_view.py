@@ -106,6 +106,8 @@ class TrainingView(QWidget):
 
     def _show_progress(self, run: TrainingRun) -> None:
         progress = run.progress
+        self.bar.setVisible(run.active or run.state == "stopped")
+        self.where.setVisible(run.active or run.state == "stopped")
         if progress is None:
             self.bar.setRange(0, 0 if run.active else 1)
             self.where.setText("Preparing …" if run.active else "")
