@@ -7,6 +7,7 @@ volume is made (interpreter, libraries, network).
 from __future__ import annotations
 
 import argparse
+import itertools
 import resource
 import subprocess
 import sys
@@ -58,21 +59,21 @@ def measure(shape: tuple[int, int, int], detector: str, findings: bool) -> float
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--detector", default="hyperintensity")
+    options.add_argument("--detector", nargs="+", default=["hyperintensity", "moe"])
     options.add_argument("--shape", type=int, nargs=3, default=SHAPE, metavar=("Z", "Y", "X"))
     options.add_argument("--alone", choices=["maps", "findings"], help=argparse.SUPPRESS)
     chosen = options.parse_args()
     if chosen.alone:
-        print(measure(tuple(chosen.shape), chosen.detector, chosen.alone == "findings"))
+        print(measure(tuple(chosen.shape), *chosen.detector, chosen.alone == "findings"))
         return
     shape = [str(n) for n in chosen.shape]
-    for what in ("maps", "findings"):
-        command = [sys.executable, __file__, "--detector", chosen.detector, "--alone", what]
+    for detector, what in itertools.product(chosen.detector, ("maps", "findings")):
+        command = [sys.executable, __file__, "--detector", detector, "--alone", what]
         ran = subprocess.run(
             [*command, "--shape", *shape], stdout=subprocess.PIPE, text=True, check=True
         )
         ratio = float(ran.stdout.splitlines()[-1])
-        print(f"{chosen.detector}, {what}: {ratio:.2f} x the volume ({ALLOWED:g} x is allowed)")
+        print(f"{detector}, {what}: {ratio:.2f} x the volume ({ALLOWED:g} x is allowed)")
 
 
 if __name__ == "__main__":

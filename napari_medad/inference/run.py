@@ -21,6 +21,7 @@ from napari_medad.inference.progress import Callback, Reporter
 from napari_medad.results.detection import Detection
 from napari_medad.results.run_record import RunRecord, SourceRecord, sha256_of
 from napari_medad.results.threshold import check_threshold, threshold_value
+from napari_medad.volumes import large_array
 from napari_medad.volumes.foreground import foreground_of
 from napari_medad.volumes.slices import SlicePlan
 from napari_medad.volumes.study import Study
@@ -145,7 +146,7 @@ def _predict(
         return state, maps, _mean_scores(maps["anomaly"], case)
     assert isinstance(detector, SliceDetector)
     shape = case.volume.array.shape
-    maps = {name: np.zeros(shape, np.float32) for name in detector.card.outputs}
+    maps = {name: large_array.zeros(shape) for name in detector.card.outputs}
     plan = SlicePlan.of(case.foreground, case.axis)
     scores = np.full(shape[plan.axis], np.nan, np.float32)
     report = Reporter(progress, plan.indices.size)
@@ -155,6 +156,7 @@ def _predict(
         inside = batch.foreground
         for name, values in prediction.maps.items():
             plan.view(maps[name])[indices] = np.where(inside, values, 0)
+            large_array.release(maps[name])
         scores[indices] = _scores(prediction.scores, prediction.maps["anomaly"], inside)
         report(report.done + indices.size, indices=indices, maps=maps)
     detector.finish(maps, case, state)

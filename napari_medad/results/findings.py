@@ -8,6 +8,7 @@ from typing import NamedTuple
 import cc3d
 import numpy as np
 
+from napari_medad.volumes import large_array
 from napari_medad.volumes.volume import Volume
 
 
@@ -90,13 +91,11 @@ def find(
         0 background, else the finding's id.
     findings : list of Finding
     """
-    labels = np.zeros(anomaly.shape, np.uint16)
-    above = anomaly > threshold
-    box = _bounding_box(above)
+    labels = large_array.zeros(anomaly.shape, np.uint16)
+    box = _box_above(anomaly, threshold)
     if box is None:
         return labels, []
-    components = cc3d.connected_components(above[box], connectivity=26)
-    del above  # of a large CT each of these is hundreds of megabytes
+    components = cc3d.connected_components(_above(anomaly[box], threshold), connectivity=26)
     about = cc3d.statistics(components, no_slice_conversion=True)
     sizes = about["voxel_counts"][1:]
     smallest = max(1.0, minimum_ml / volume.voxel_volume - 1e-6)
@@ -104,12 +103,10 @@ def find(
     kept = order[sizes[order] >= smallest][: np.iinfo(np.uint16).max] + 1
     renumber = np.zeros(sizes.size + 1, np.uint16)
     renumber[kept] = np.arange(1, kept.size + 1)
-    for plane, pieces in zip(labels[box], components, strict=True):
-        plane[...] = renumber[pieces]
-    del components
+    scores = _number(components, renumber, labels[box], anomaly[box])
     spans = about["bounding_boxes"][kept].reshape(-1, 3, 2).astype(int)
     shapes = _Shapes(sizes[kept - 1], about["centroids"][kept], spans[..., 0], spans[..., 1])
-    return labels, _describe(labels[box], anomaly[box], box, volume, shapes, category)
+    return labels, _describe(scores, box, volume, shapes, category)
 
 
 class _Shapes(NamedTuple):
@@ -121,52 +118,83 @@ class _Shapes(NamedTuple):
     last: np.ndarray
 
 
-def _bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
-    planes = np.flatnonzero(mask.any(axis=(1, 2)))
-    if planes.size == 0:
+class _Scores(NamedTuple):
+    """Sum, maximum and place of the maximum [n, 3] (in the box) of each finding's scores."""
+
+    total: np.ndarray
+    highest: np.ndarray
+    peak: np.ndarray
+
+
+def _box_above(anomaly: np.ndarray, threshold: float) -> tuple[slice, slice, slice] | None:
+    """Where the map is above the threshold, read plane by plane."""
+    shadows = [np.zeros(n, bool) for n in anomaly.shape]
+    for z, plane in enumerate(anomaly):
+        hit = plane > threshold
+        shadows[0][z] = hit.any()
+        shadows[1] |= hit.any(axis=1)
+        shadows[2] |= hit.any(axis=0)
+        large_array.release(anomaly)
+    if not shadows[0].any():
         return None
-    z = slice(int(planes[0]), int(planes[-1]) + 1)
-    shadow = np.asarray(mask[z].any(axis=0))
-    rows, columns = np.flatnonzero(shadow.any(axis=1)), np.flatnonzero(shadow.any(axis=0))
-    y, x = (slice(int(hit[0]), int(hit[-1]) + 1) for hit in (rows, columns))
-    return z, y, x
+    planes, rows, columns = (slice(int(h[0]), int(h[-1]) + 1) for h in map(np.flatnonzero, shadows))
+    return planes, rows, columns
+
+
+def _above(anomaly: np.ndarray, threshold: float) -> np.ndarray:
+    above = np.empty(anomaly.shape, bool)
+    for into, plane in zip(above, anomaly, strict=True):
+        np.greater(plane, threshold, out=into)
+        large_array.release(anomaly)
+    return above
+
+
+def _number(
+    components: np.ndarray, renumber: np.ndarray, labels: np.ndarray, anomaly: np.ndarray
+) -> _Scores:
+    """Write the findings' numbers into `labels`, and read their scores, plane by plane."""
+    count = int(renumber.max()) + 1
+    total, highest = np.zeros(count), np.full(count, -np.inf)
+    peak = np.zeros((count, 3), int)
+    for z, pieces in enumerate(components):
+        labels[z] = numbers = renumber[pieces]
+        rows, columns = np.nonzero(numbers)
+        ids, scores = numbers[rows, columns], anomaly[z][rows, columns]
+        total += np.bincount(ids, scores, count)
+        first = np.lexsort((-scores, ids))
+        present, begin = np.unique(ids[first], return_index=True)
+        best = first[begin]
+        better = scores[best] > highest[present]
+        present, best = present[better], best[better]
+        highest[present] = scores[best]
+        peak[present] = np.stack([np.full_like(best, z), rows[best], columns[best]], 1)
+        large_array.release(labels)
+        large_array.release(anomaly)
+    return _Scores(total[1:], highest[1:], peak[1:])
 
 
 def _describe(
-    labels: np.ndarray,
-    scores: np.ndarray,
+    scores: _Scores,
     box: tuple[slice, slice, slice],
     volume: Volume,
     shapes: _Shapes,
     category: str,
 ) -> list[Finding]:
-    """Findings of every label, each score read once."""
     voxel_ml = volume.voxel_volume
-    flat = labels.ravel()
-    where = np.flatnonzero(flat)
-    ids = flat[where]
-    order = np.argsort(ids, kind="stable")
-    where, score = where[order], scores[labels > 0][order]
-    ends = np.cumsum(shapes.sizes, dtype=np.int64)
     origin = np.array([s.start for s in box])
     centroids = volume.to_ras(shapes.centroids + origin)
     extents = (shapes.last - shapes.first + 1) * np.array(volume.spacing)
-    found = []
-    for i, (end, size) in enumerate(zip(ends, shapes.sizes, strict=True)):
-        values = score[end - size : end]
-        highest = int(np.argmax(values))
-        peak = np.unravel_index(where[end - size + highest], labels.shape) + origin
-        found.append(
-            Finding(
-                id=i + 1,
-                volume_ml=float(size * voxel_ml),
-                max_score=float(values[highest]),
-                mean_score=float(values.mean()),
-                centroid_ras=tuple(centroids[i].tolist()),
-                peak_zyx=tuple(peak.tolist()),
-                extent_mm=tuple(extents[i].tolist()),
-                slices=(int(shapes.first[i, 0] + origin[0]), int(shapes.last[i, 0] + origin[0])),
-                category=category,
-            )
+    return [
+        Finding(
+            id=i + 1,
+            volume_ml=float(size * voxel_ml),
+            max_score=float(scores.highest[i]),
+            mean_score=float(scores.total[i] / size),
+            centroid_ras=tuple(centroids[i].tolist()),
+            peak_zyx=tuple((scores.peak[i] + origin).tolist()),
+            extent_mm=tuple(extents[i].tolist()),
+            slices=(int(shapes.first[i, 0] + origin[0]), int(shapes.last[i, 0] + origin[0])),
+            category=category,
         )
-    return found
+        for i, size in enumerate(shapes.sizes)
+    ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from napari_medad.volumes.large_array import release
+
 SLAB = 32
 """Slices filtered at a time, so that a large scan needs no second map."""
 
@@ -26,3 +28,4 @@ def median_inside(values: np.ndarray, foreground: np.ndarray, size: int) -> None
         before, above = len(above), part[max(0, last - reach) : last].copy()
         filtered = ndimage.median_filter(stack, size, mode="nearest")
         part[first:last] = filtered[before : before + last - first] * inside[first:last]
+        release(values)
