@@ -69,6 +69,13 @@ class TrainingOptions(Settings):
     epochs: int = Field(50, ge=1, title="Epochs")
     batch_size: int = Field(32, ge=1, title="Batch size")
     learning_rate: float = Field(5e-4, gt=0, title="Learning rate")
+    clip_norm: float = Field(
+        0.0,
+        ge=0,
+        title="Gradient clipping",
+        description="Largest norm of a step's gradient; 0 is off",
+        json_schema_extra={"advanced": True},
+    )
     seed: int = Field(0, ge=0, title="Random seed")
     workers: int = Field(0, ge=0, title="Loader processes")
     precision: Literal["auto", "bf16", "fp32"] = Field("auto", title="Precision")

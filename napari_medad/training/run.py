@@ -117,6 +117,9 @@ class Run:
     def _step(self, epoch: int, batch: Mapping[str, Any]) -> None:
         with seeded(self.options.seed, Stream.STEP, self.done, self.fabric.global_rank):
             losses = self.gradients.accumulate(batch, self.optimiser.zero_grad)
+        if self.options.clip_norm:
+            largest = self.options.clip_norm
+            self.fabric.clip_gradients(self.objective, self.optimiser, max_norm=largest)
         rate = self.optimiser.param_groups[0]["lr"]
         self.optimiser.step()
         if self.schedule is not None:

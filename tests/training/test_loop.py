@@ -79,6 +79,16 @@ def test_same_seed_same_weights_another_seed_others(tmp_path: Path) -> None:
     assert not torch.equal(first["weight"], other["weight"])
 
 
+def test_clipped_gradients_hardly_move_the_weights(tmp_path: Path) -> None:
+    def learned(**options: float) -> torch.Tensor:
+        out = tmp_path / "-".join(map(str, options.values()))
+        return medad.train("toy", "synthetic", out, options=options).tensors()["weight"]
+
+    still = learned(epochs=1, clip_norm=1e-12)
+    torch.testing.assert_close(learned(epochs=4, clip_norm=1e-12), still, atol=1e-3, rtol=0)
+    assert (learned(epochs=4, clip_norm=0) - still).abs().max() > 0.1
+
+
 def test_training_leaves_the_callers_random_numbers_alone(tmp_path: Path) -> None:
     torch.manual_seed(5)
     np.random.seed(5)  # noqa: NPY002

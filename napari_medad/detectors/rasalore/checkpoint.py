@@ -87,7 +87,14 @@ def _own(model: ModelFolder) -> tuple[Rasalore, Framing, dict[str, Any]]:
 
 
 def shape_settings(
-    width: int, side: int, modalities: Sequence[str], scaled: bool, framing: Framing
+    side: int,
+    modalities: Sequence[str],
+    framing: Framing,
+    *,
+    width: int,
+    scaled: bool = False,
+    pool_after: int = 3,
+    norm: str = "channel",
 ) -> dict[str, Any]:
     """What model.json keeps so that `load_network` can rebuild the network."""
     return {
@@ -96,6 +103,8 @@ def shape_settings(
         "side": side,
         "modalities": list(modalities),
         "scaled": scaled,
+        "pool_after": pool_after,
+        "norm": norm,
         "framing": asdict(framing),
     }
 
@@ -117,7 +126,7 @@ def convert(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Any], dict[str, Te
             f"RASALoRE's weights are two files and an embedding; give the folder with {ENCODER}, "
             f"{DECODER} and {EMBEDDING} as --weights."
         )
-    return shape_settings(32, 32, ("any",), False, PUBLISHED), ours
+    return shape_settings(32, ("any",), PUBLISHED, width=32), ours
 
 
 def _published(folder: Path) -> Rasalore:

@@ -56,44 +56,58 @@ class ChannelNorm(nn.LayerNorm):
     """Layer normalisation over the channels of [b, c, h, w]."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise every pixel's channels."""
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        """Normalise every pixel's channels.
+
+        Written out along the channels: torch's kernel goes through rows of contiguous
+        numbers, which are slow to make of few channels.
+        """
+        x = x.float()
+        x = x - x.mean(1, keepdim=True)
+        x = x * (x.square().mean(1, keepdim=True) + self.eps).rsqrt()
+        return x * self.weight[:, None, None] + self.bias[:, None, None]
 
 
-def encoder_stage(channels_in: int, channels: int) -> nn.Sequential:
+Norm = Literal["channel", "batch"]
+
+
+def encoder_stage(channels_in: int, channels: int, dropout: float, norm: Norm) -> nn.Sequential:
     """Two 3x3 convolutions, normalisation and dropout; keeps the size."""
     return nn.Sequential(
         nn.Conv2d(channels_in, channels, 3, padding=1),
         nn.ReLU(),
         nn.Conv2d(channels, channels, 3, padding=1),
         nn.ReLU(),
-        ChannelNorm(channels, eps=1e-6),
-        nn.Dropout2d(0.1),
+        ChannelNorm(channels, eps=1e-6) if norm == "channel" else nn.BatchNorm2d(channels),
+        nn.Dropout2d(dropout),
     )
 
 
 class ImageEncoder(nn.Module):
-    """Image [b, 1, 128, 128] -> first features [b, w, 128, 128] and last [b, 8w, 64, 64].
+    """Image [b, 1, 128, 128] -> first features [b, w, s, s] and last [b, 8w, 64, 64].
 
-    The published encoder passes stages 1 and 2 on unpooled, so it pools once.
+    It pools once: after stage 3 as published (s = 128), or already after stage 1 (s = 64).
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, pool_after: Literal[1, 3], norm: Norm, dropout: float) -> None:
         super().__init__()
-        self.stage1 = encoder_stage(1, width)
-        self.stage2 = encoder_stage(width, 2 * width)
-        self.stage3 = encoder_stage(2 * width, 4 * width)
-        self.stage4 = encoder_stage(4 * width, 8 * width)
+        self.pool_after = pool_after
+        self.stage1 = encoder_stage(1, width, dropout, norm)
+        self.stage2 = encoder_stage(width, 2 * width, dropout, norm)
+        self.stage3 = encoder_stage(2 * width, 4 * width, dropout, norm)
+        self.stage4 = encoder_stage(4 * width, 8 * width, dropout, norm)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Features after stages 1 and 4."""
-        first = self.stage1(image)
-        third = self.stage3(self.stage2(first))
-        return first, self.stage4(F.max_pool2d(third, 2))
+        first = self._pooled(self.stage1(image), 1)
+        third = self._pooled(self.stage3(self.stage2(first)), 3)
+        return first, self.stage4(third)
+
+    def _pooled(self, features: Tensor, stage: int) -> Tensor:
+        return F.max_pool2d(features, 2) if stage == self.pool_after else features
 
 
 class Refiner(nn.Module):
-    """First features [b, w, 128, 128] -> what points look at, [b, 8w, 64, 64]."""
+    """First features [b, w, s, s] -> what points look at, [b, 8w, 64, 64]."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -111,8 +125,11 @@ class Refiner(nn.Module):
         self.skip = nn.Conv2d(width, 8 * width, 1)
 
     def forward(self, first: Tensor) -> Tensor:
-        """Widen, add the skip, pool."""
-        return F.avg_pool2d(self.widen(first) + self.skip(first), 4, stride=2, padding=1)
+        """Widen, add the skip, and pool what is larger than the tokens."""
+        refined = self.widen(first) + self.skip(first)
+        if refined.shape[-1] == TOKENS:
+            return refined
+        return F.avg_pool2d(refined, 4, stride=2, padding=1)
 
 
 class RegionAwareAttention(nn.Module):
@@ -142,27 +159,36 @@ class RegionAwareAttention(nn.Module):
         )
 
     def forward(self, refined: Tensor, lore: Tensor) -> tuple[Tensor, Tensor]:
-        """Activations [b, k] and embeddings [b, k, d] of points with LoRE [k, d]."""
-        tokens = rearrange(refined, "b d h w -> b (h w) d")
-        query = self._heads(self.query(lore)[None]).expand(len(tokens), -1, -1, -1)
-        key = self._heads(self.key(tokens))
-        value = self._heads(self.value(tokens + self.position))
+        """Activations [b, k] and embeddings [b, k, d] of points with LoRE [k, d].
+
+        q(E) k(R)^T = (q(E) W_k) R^T up to a constant per point, which the softmax ignores,
+        and A v(R + N) = (A (R + N)) W_v^T + b_v. So all heads attend to the tokens
+        themselves, and neither keys nor values of 4096 tokens are made for each of them.
+        """
+        tokens = rearrange(refined, "b d h w -> b 1 (h w) d")
+        query = rearrange(self.query(lore), "k (n d) -> n k d", n=self.heads) @ self._of(self.key)
+        query = rearrange(query, "n k d -> 1 1 (n k) d").expand(len(tokens), -1, -1, -1)
+        key, value = (t.to(query.dtype).contiguous() for t in (tokens, tokens + self.position))
         gathered = F.scaled_dot_product_attention(query, key, value)
-        embedding = self.project(rearrange(gathered, "b n k d -> b k (n d)")) + lore
+        gathered = rearrange(gathered, "b 1 (n k) d -> b n k d", n=self.heads)
+        values = gathered @ self._of(self.value).transpose(1, 2)
+        values = rearrange(values, "b n k d -> b k (n d)") + self.value.bias
+        embedding = self.project(values) + lore
         return self.point_head(embedding).squeeze(-1), embedding
 
-    def _heads(self, x: Tensor) -> Tensor:
-        return rearrange(x, "b k (n d) -> b n k d", n=self.heads)
+    def _of(self, linear: nn.Linear) -> Tensor:
+        """Weights of a projection by head [n, d, d]."""
+        return rearrange(linear.weight, "(n d) e -> n d e", n=self.heads)
 
 
 class MaskDecoder(nn.Module):
     """Points' embeddings and last features -> logits [b, 1, 256, 256]."""
 
-    def __init__(self, width: int, points: int) -> None:
+    def __init__(self, width: int, points: int, dropout: float) -> None:
         super().__init__()
         self.position = nn.Parameter(torch.randn(1, width, TOKENS, TOKENS))
-        self.attention = nn.MultiheadAttention(width, 4, batch_first=True)
-        self.dropout = nn.Dropout(0.1)
+        self.attention = nn.MultiheadAttention(width, 4)
+        self.dropout = nn.Dropout(dropout)
         self.query_norm = nn.LayerNorm(width)
         self.product_norm = nn.LayerNorm(points)
         self.upsample = nn.Sequential(
@@ -175,10 +201,15 @@ class MaskDecoder(nn.Module):
 
     def forward(self, embedding: Tensor, last: Tensor) -> Tensor:
         """Cross-attend, compare every pixel with every point, upsample."""
-        features = rearrange(last, "b d h w -> b (h w) d")
-        placed = rearrange(last + self.position, "b d h w -> b (h w) d")
-        attended, _ = self.attention(embedding, features, placed, need_weights=False)
-        query = self.query_norm(self.dropout(attended) + embedding)
+        features = rearrange(last, "b d h w -> b (h w) d").contiguous()
+        # Contiguous with the sequence first, torch's projections are single matrix products.
+        attended, _ = self.attention(
+            rearrange(embedding, "b k d -> k b d").contiguous(),
+            rearrange(last, "b d h w -> (h w) b d").contiguous(),
+            rearrange(last + self.position, "b d h w -> (h w) b d").contiguous(),
+            need_weights=False,
+        )
+        query = self.query_norm(self.dropout(attended.transpose(0, 1)) + embedding)
         product = self.product_norm(features @ query.transpose(1, 2))
         return self.upsample(rearrange(product, "b (h w) k -> b k h w", h=TOKENS))
 
@@ -205,6 +236,13 @@ class Rasalore(nn.Module):
         Whether grey values are centred first. The published network takes them as 0..255
         with biases near 0; its channel normalisation then removes brightness from even
         tissue, and biases take very long to grow large enough to bring it back.
+    pool_after : {1, 3}
+        Stage of the encoder after which features are halved (published: 3).
+    norm : {"channel", "batch"}
+        What follows each stage of the encoder (published: "channel", over the channels of
+        each pixel, which makes grey values alike that lie far from the middle).
+    dropout : float
+        While training, of whole channels in the encoder and of values in the decoder.
     """
 
     lore: Tensor
@@ -217,16 +255,21 @@ class Rasalore(nn.Module):
         lore: Literal["fixed", "reference"] = "fixed",
         seed: int = 0,
         scaled: bool = False,
+        pool_after: Literal[1, 3] = 3,
+        norm: Norm = "channel",
+        dropout: float = 0.1,
     ) -> None:
         super().__init__()
         self.scaled = scaled
+        self.pool_after = pool_after
+        self.norm = norm
         self.modalities = tuple(modalities)
         self.width = width
         self.side = side
-        self.encoder = ImageEncoder(width)
+        self.encoder = ImageEncoder(width, pool_after, norm, dropout)
         self.refiner = Refiner(width)
         self.attention = nn.ModuleList(RegionAwareAttention(8 * width) for _ in modalities)
-        self.decoder = MaskDecoder(8 * width, side * side)
+        self.decoder = MaskDecoder(8 * width, side * side, dropout)
         generator = torch.Generator().manual_seed(seed)
         draws = [random_embedding(side, 8 * width, lore, generator) for _ in modalities]
         self.register_buffer("lore", torch.stack(draws))

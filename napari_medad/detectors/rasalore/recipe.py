@@ -17,7 +17,12 @@ from napari_medad.detectors.rasalore.checkpoint import load_network, shape_setti
 from napari_medad.detectors.rasalore.framing import Framing, boxes_of, crop, paste
 from napari_medad.detectors.rasalore.network import SIZE, Output, Rasalore
 from napari_medad.detectors.rasalore.samples import SliceSamples
-from napari_medad.detectors.rasalore.synthesis import SyntheticCases
+from napari_medad.detectors.rasalore.synthesis import (
+    HELD_OUT_SEED,
+    Patient,
+    SyntheticCases,
+    make_patients,
+)
 from napari_medad.detectors.recipe import Example, Recipe, TrainingOptions
 from napari_medad.errors import MedadError
 from napari_medad.volumes.foreground import foreground_of
@@ -25,6 +30,9 @@ from napari_medad.volumes.volume import Volume
 
 HEALTHY_QUANTILE = 0.995
 """Share of healthy foreground pixels that the calibrated threshold leaves unmarked."""
+
+AT_ONCE = 16
+"""Synthetic scans that slices are drawn from at any time."""
 
 
 class RasaloreOptions(TrainingOptions):
@@ -74,7 +82,28 @@ class RasaloreOptions(TrainingOptions):
         title="Healthy slices",
         description="Healthy slices for each abnormal one; the paper uses none",
     )
-    synthetic_cases: int = Field(32, ge=1, title="Synthetic brains per epoch")
+    pool_after: Literal[1, 3] = Field(
+        3,
+        title="Pooling after stage",
+        description="Of the encoder; 3 as published, 1 is faster and sees wider surroundings",
+    )
+    norm: Literal["channel", "batch"] = Field(
+        "channel",
+        title="Normalisation",
+        description="Of the encoder; over channels as published, or over the batch, which "
+        "learns several times faster",
+    )
+    dropout: float = Field(0.1, ge=0, le=0.5, title="Dropout")
+    turn: float = Field(
+        90,
+        ge=0,
+        le=90,
+        title="Largest rotation",
+        description="Of slices while training; below 90 they are not turned upside down either",
+        json_schema_extra={"unit": "degrees"},
+    )
+    synthetic_cases: int = Field(32, ge=1, title="Synthetic scans per epoch")
+    synthetic_patients: int = Field(24, ge=2, title="Synthetic anatomies")
 
 
 class RasaloreRecipe(Recipe):
@@ -88,23 +117,30 @@ class RasaloreRecipe(Recipe):
             "objective": "exact",
             "optimiser_kind": "adamw",
             "learning_rate": 3e-3,
+            "clip_norm": 1.0,
             "batch_size": 8,
-            "points_weight": 0.3,
+            "points_weight": 0.05,
             "scaled": True,
             "width": 8,
-            "side": 16,
+            "side": 8,
+            "pool_after": 1,
+            "norm": "batch",
+            "dropout": 0.0,
+            "turn": 20,
             "intensity": "volume",
             "gamma": 1.0,
-            "healthy_share": 0.3,
-            "per_case": 24,
-            "synthetic_cases": 24,
-            "epochs": 40,
+            "per_case": 12,
+            "workers": 1,
+            "synthetic_cases": 128,
+            "synthetic_patients": 64,
+            "epochs": 16,
         }
     }
 
     def __init__(self, options: RasaloreOptions, examples: Sequence[Example]) -> None:
         super().__init__(options, examples)
         self.framing = Framing(options.intensity, options.gamma)
+        self.patients: dict[bool, list[Patient]] = {}
         self.bridge: Rasalore | None = None
         if options.bridge:
             self.bridge = load_network(Path(options.bridge))[0].eval().requires_grad_(False)
@@ -129,14 +165,22 @@ class RasaloreRecipe(Recipe):
     def network(self) -> nn.Module:
         """A random network, or the bridge's shared parts with new branches."""
         o = self.options
-        if self.bridge is None:
-            return Rasalore(o.width, o.side, o.modalities, o.lore, o.seed, o.scaled)
         network = Rasalore(
-            self.bridge.width, o.side, o.modalities, o.lore, o.seed, self.bridge.scaled
+            side=o.side,
+            modalities=o.modalities,
+            lore=o.lore,
+            seed=o.seed,
+            dropout=o.dropout,
+            **self._shape(),
         )
-        for part in ("encoder", "refiner", "decoder"):
+        for part in ("encoder", "refiner", "decoder") if self.bridge is not None else ():
             getattr(network, part).load_state_dict(getattr(self.bridge, part).state_dict())
         return network
+
+    def _shape(self) -> dict[str, Any]:
+        """What a bridge has settled, if there is one."""
+        settled = self.bridge or self.options
+        return {key: getattr(settled, key) for key in ("width", "scaled", "pool_after", "norm")}
 
     def dataset(self, *, held_out: bool) -> SliceSamples:
         """Slices of the cases; the held-out ones are the same every time."""
@@ -145,7 +189,12 @@ class RasaloreRecipe(Recipe):
             Cases(self.examples, o.modalities, self.framing, o.healthy_share, held_out=held_out)
             if self.examples
             else SyntheticCases(
-                o.synthetic_cases, o.modalities, self.framing, o.seed, held_out=held_out
+                o.synthetic_cases,
+                self._patients(held_out),
+                o.modalities,
+                self.framing,
+                o.seed,
+                held_out=held_out,
             )
         )
         return SliceSamples(
@@ -155,7 +204,24 @@ class RasaloreRecipe(Recipe):
             renewed=cases.renewed,
             varied=not held_out,
             weighted=o.objective != "exact",
+            turn=o.turn,
         )
+
+    def order(self, size: int, generator: np.random.Generator) -> np.ndarray:
+        """Any order, but synthetic scans a few at a time: so making them keeps pace."""
+        if self.examples:
+            return super().order(size, generator)
+        scan = np.arange(size) / self.options.per_case
+        return np.argsort(scan + generator.uniform(0, AT_ONCE, size))
+
+    def _patients(self, held_out: bool) -> list[Patient]:
+        """Synthetic anatomies; those held out, an eighth as many, are others."""
+        if held_out not in self.patients:
+            count = self.options.synthetic_patients
+            count, first = (max(2, count // 8), HELD_OUT_SEED) if held_out else (count, 0)
+            seed = 10_000_019 * self.options.seed + first
+            self.patients[held_out] = make_patients(count, seed, self.watched)
+        return self.patients[held_out]
 
     def losses(self, network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """L_dec + L_PA + L_struct of every modality present, and lambda L_align."""
@@ -261,7 +327,4 @@ class RasaloreRecipe(Recipe):
     def model_settings(self) -> dict[str, Any]:
         """Shape of the network, its modalities and framing."""
         o = self.options
-        width, scaled = o.width, o.scaled
-        if self.bridge is not None:
-            width, scaled = self.bridge.width, self.bridge.scaled
-        return shape_settings(width, o.side, o.modalities, scaled, self.framing)
+        return shape_settings(o.side, o.modalities, self.framing, **self._shape())

@@ -108,6 +108,8 @@ class SliceSamples(Dataset[dict[str, Tensor]]):
         Whether to draw and vary slices at random; else they are the same every time.
     weighted : bool
         Whether to add the proximity weights that weak masks are read with.
+    turn : float
+        Largest rotation in degrees.
     """
 
     def __init__(
@@ -119,6 +121,7 @@ class SliceSamples(Dataset[dict[str, Tensor]]):
         renewed: bool = False,
         varied: bool = True,
         weighted: bool = True,
+        turn: float = 90,
     ) -> None:
         self.cases = cases
         self.open_case = open_case
@@ -126,6 +129,7 @@ class SliceSamples(Dataset[dict[str, Tensor]]):
         self.renewed = renewed
         self.varied = varied
         self.weighted = weighted
+        self.turn = turn
         self.epoch = 0
         self._opened: dict[int, CaseSlices | None] = {}
 
@@ -167,7 +171,7 @@ class SliceSamples(Dataset[dict[str, Tensor]]):
         image = torch.from_numpy(case.images[which]).float()
         masks = torch.from_numpy(np.stack([case.weak[which], case.refined[which]])).float()
         if self.varied:
-            image, masks = vary(image, masks, generator)
+            image, masks = vary(image, masks, generator, self.turn)
         item = {
             "image": image,
             "present": torch.from_numpy(case.present),
@@ -181,13 +185,17 @@ class SliceSamples(Dataset[dict[str, Tensor]]):
         return item
 
 
-def vary(image: Tensor, masks: Tensor, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
+def vary(
+    image: Tensor, masks: Tensor, generator: np.random.Generator, turn: float = 90
+) -> tuple[Tensor, Tensor]:
     """The paper's augmentation of an image [m, s, s] in 0..255 and its masks [2, 2s, 2s].
 
-    Rotation by up to 90 degrees, flips, brightness, contrast, noise.
+    Rotation by up to 90 degrees, flips, brightness, contrast, noise. With smaller turns only
+    left and right are flipped.
     """
-    angle = np.deg2rad(generator.integers(-90, 91)) * (generator.random() < 0.7)
+    angle = np.deg2rad(generator.integers(-int(turn), int(turn) + 1)) * (generator.random() < 0.7)
     flip_x, flip_y = np.where(generator.random(2) < 0.5, -1.0, 1.0)
+    flip_y = flip_y if turn >= 90 else 1.0
     cos, sin = np.cos(angle), np.sin(angle)
     move = torch.tensor(
         [[[cos * flip_x, -sin * flip_y, 0], [sin * flip_x, cos * flip_y, 0]]], dtype=torch.float32

@@ -1,55 +1,116 @@
-"""Synthetic brains as training cases: every visit another patient, another scanner."""
+"""Synthetic brains as training cases: every visit another scan of one of many anatomies."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import ndimage
 
 from napari_medad.detectors.rasalore.framing import Framing
 from napari_medad.detectors.rasalore.samples import CaseSlices, slices_of
 from napari_medad.volumes.foreground import foreground_of
-from napari_medad.volumes.phantom import Phantom, make_brain
-from napari_medad.volumes.phantom.lesions import lesion_kinds
+from napari_medad.volumes.phantom.anatomy import Anatomy, make_anatomy
+from napari_medad.volumes.phantom.detail import folded
+from napari_medad.volumes.phantom.head import with_head
+from napari_medad.volumes.phantom.lesions import Lesion, lesion_kinds, plan_lesions
+from napari_medad.volumes.phantom.scan import RANDOM, planes_of, scan
 from napari_medad.volumes.study import Study
 from napari_medad.volumes.volume import Volume
 
-HEALTHY_BRAINS = 0.25
-"""Share of brains without any lesion."""
-WHOLE_HEADS = 0.3
-"""Share of scans that keep skull and scalp."""
-SLICES = 8
-"""Slices taken of each contrast of a brain."""
+SPACING = 1.3
+"""Of the anatomies, mm; about what a pixel of the network's input is wide."""
+APART_MM = 7.0
+"""Distance of a scan's slices: neighbours would teach the same."""
+HEALTHY_SCANS = 0.2
+"""Share of scans without any lesion."""
+WHOLE_HEADS = 0.25
+"""Share of scans that keep skull, scalp and face."""
+FOLDED = 0.8
+"""Share of scans with sharp sulci."""
+SLICES = 12
+"""Slices taken of each scan."""
+CONTRASTS = {"t2f": 0.28, "t2w": 0.22, "t1c": 0.2, "t1n": 0.12, RANDOM: 0.18}
+"""How often each contrast is drawn where the network does not tell them apart."""
+KINDS = {
+    "tumour": 0.3,
+    "glioma": 0.2,
+    "metastases": 0.12,
+    "patches": 0.16,
+    "stroke": 0.1,
+    "cavity": 0.05,
+    "haemorrhage": 0.07,
+}
+"""How often each kind of lesion is drawn."""
+LARGEST = 34.0
+"""Longest half-axis of a lesion without its oedema, mm."""
 HELD_OUT_SEED = 1_000_003
 
 
+@dataclass(frozen=True, eq=False)
+class Patient:
+    """An anatomy, kept in half precision, and the lesion that has deformed it, if any."""
+
+    anatomy: Anatomy
+    mass: tuple[Lesion, ...]
+
+
+def make_patient(seed: int) -> Patient:
+    """Every other anatomy makes room for a mass."""
+    rng = np.random.default_rng(seed)
+    kinds = draw_kinds(rng, 1)
+    mass: list[Lesion] = []
+    if lesion_kinds()[kinds[0]]["mass_effect"]:
+        mass = grown_lesions(rng, kinds)
+    pushed = tuple((lesion.centre, float(lesion.radii.max())) for lesion in mass)
+    anatomy = make_anatomy(rng, SPACING, masses=pushed)
+    half = replace(
+        anatomy,
+        tissues=anatomy.tissues.astype(np.float16),
+        texture=anatomy.texture.astype(np.float16),
+    )
+    return Patient(half, tuple(mass))
+
+
+def grown_lesions(rng: np.random.Generator, kinds: Sequence[str]) -> list[Lesion]:
+    """Lesions up to twice as large as the phantom's, since what patients have often is."""
+    planned = plan_lesions(rng, kinds)
+    factor = rng.uniform(1, 2)
+    return [replace(p, radii=np.minimum(p.radii * factor, LARGEST)) for p in planned]
+
+
+def draw_kinds(rng: np.random.Generator, count: int) -> list[str]:
+    """Different kinds of lesion, each as often as `KINDS` says."""
+    return rng.choice(list(KINDS), count, replace=False, p=list(KINDS.values())).tolist()
+
+
 class SyntheticCases:
-    """Brains made when they are asked for.
+    """Scans made when they are asked for, of patients made beforehand.
 
     Parameters
     ----------
-    count : int
-        Brains in one epoch; a quarter as many are held out.
+    scans : int
+        In one epoch; held out are an eighth as many, always the same, a third of them healthy.
+    patients : sequence of Patient
     modalities : tuple of str
-        The network's; with ("any",) each slice comes in one contrast of the four.
+        The network's; with ("any",), each scan comes in one contrast.
     framing : Framing
     seed : int
     held_out : bool
-        Held-out brains are others than those to learn from, half of them healthy, and
-        always the same.
     """
 
     def __init__(
         self,
-        count: int,
+        scans: int,
+        patients: Sequence[Patient],
         modalities: tuple[str, ...],
         framing: Framing,
         seed: int,
         *,
         held_out: bool,
     ) -> None:
-        self.count = max(4, count // 4) if held_out else count
+        self.scans = max(4, scans // 8) if held_out else scans
+        self.patients = patients
         self.modalities = modalities
         self.framing = framing
         self.seed = seed
@@ -57,81 +118,57 @@ class SyntheticCases:
         self.renewed = not held_out
 
     def __len__(self) -> int:
-        return self.count
+        return self.scans
 
     def open(self, number: int, visit: int = 0) -> CaseSlices:
-        """Slices of a new brain, those with a lesion twice as likely as the others."""
+        """Slices of a new scan, those with a lesion five times as likely as the others."""
         rng = np.random.default_rng([self.seed + HELD_OUT_SEED * self.held_out, number, visit])
-        healthy = number % 2 == 0 if self.held_out else rng.random() < HEALTHY_BRAINS
-        kinds = list(lesion_kinds())
-        chosen = [] if healthy else rng.choice(kinds, rng.integers(1, 3), replace=False).tolist()
-        brain = make_brain(
-            int(rng.integers(2**31)), lesions=chosen, spacing=float(rng.uniform(1.4, 2.0))
-        )
-        brain = _every_third_slice(brain, int(rng.integers(3)))
-        return _joined([self._slices(one, brain, rng) for one in self._studies(brain, rng)])
-
-    def _studies(self, brain: Phantom, rng: np.random.Generator) -> list[Study]:
-        """The study, or one for each contrast where the network does not tell them apart."""
-        head = rng.random() < WHOLE_HEADS
-        volumes = {
-            name: with_head(volume, rng) if head else volume
-            for name, volume in brain.study.volumes.items()
-        }
-        volumes = {name: curved(volume, rng) for name, volume in volumes.items()}
-        if self.modalities != ("any",):
-            return [Study.from_volumes("synthetic", volumes)]
-        return [Study.from_volumes(name, {name: v}) for name, v in volumes.items()]
-
-    def _slices(self, study: Study, brain: Phantom, rng: np.random.Generator) -> CaseSlices:
-        truth = _on(study, brain)
+        healthy = number % 3 == 0 if self.held_out else rng.random() < HEALTHY_SCANS
+        study, truth = self._study(rng, healthy)
         share = foreground_of(study.volume()).mean(axis=(1, 2))
         usable = np.flatnonzero(share > 0.08 * share.max())
-        likely = np.where(truth[usable].any(axis=(1, 2)), 2.0, 1.0)
-        wanted = rng.choice(usable, SLICES, replace=False, p=likely / likely.sum())
+        likely = np.where(truth[usable].any(axis=(1, 2)), 5.0, 1.0)
+        count = min(SLICES, len(usable))
+        wanted = rng.choice(usable, count, replace=False, p=likely / likely.sum())
         return slices_of(
-            study,
-            truth,
-            None,
-            framing=self.framing,
-            modalities=self.modalities,
-            wanted=wanted,
+            study, truth, None, framing=self.framing, modalities=self.modalities, wanted=wanted
         )
 
+    def _study(self, rng: np.random.Generator, healthy: bool) -> tuple[Study, np.ndarray]:
+        """Every contrast that the network tells apart, or one, and the truth."""
+        whole = [p for p in self.patients if not p.mass]
+        fitting = whole if healthy and whole else self.patients
+        patient = fitting[int(rng.integers(len(fitting)))]
+        step = round(APART_MM / SPACING)
+        thickness = int(rng.integers(1, 5)) if rng.random() < 0.5 else 1
+        planes = planes_of(patient.anatomy, int(rng.integers(step)), step, thickness)
+        lesions = [] if healthy else _lesions(patient, rng)
+        names = self.modalities
+        if names == ("any",):
+            names = tuple(rng.choice(list(CONTRASTS), 1, p=list(CONTRASTS.values())).tolist())
+        head, flipped = rng.random() < WHOLE_HEADS, rng.random() < 0.5
+        outline = int(rng.integers(2**31))
+        shown = folded(planes, rng) if rng.random() < FOLDED else planes
+        volumes, truth = {}, np.zeros(0)
+        for name in names:
+            volume, truth = scan(planes, shown, name, lesions, rng)
+            if head:
+                volume, truth = with_head(volume, truth, np.random.default_rng(outline))
+            volumes[name] = curved(volume, rng)
+            if flipped:
+                volumes[name] = replace(volumes[name], array=volumes[name].array[..., ::-1])
+        return Study.from_volumes("synthetic", volumes), truth[..., ::-1] if flipped else truth
 
-def _every_third_slice(brain: Phantom, first: int) -> Phantom:
-    """Slices 4 to 6 mm apart: neighbours would teach the same."""
-    volumes = {}
-    for name, volume in brain.study.volumes.items():
-        affine = volume.affine @ np.diag([1.0, 1.0, 3.0, 1.0])
-        affine[:3, 3] += volume.affine[:3, 2] * first
-        volumes[name] = Volume(volume.array[first::3], affine, name)
-    return replace(
-        brain,
-        study=Study.from_volumes(brain.study.name, volumes),
-        truth=brain.truth[first::3],
-    )
 
-
-def with_head(volume: Volume, rng: np.random.Generator) -> Volume:
-    """Put a dark skull and a bright scalp around a stripped brain."""
-    array = volume.array.astype(np.float32)
-    brain = array > 0
-    spacing = volume.spacing[1]
-    pad = int(np.ceil(22 / spacing))
-    padded = np.pad(array, ((0, 0), (pad, pad), (pad, pad)))
-    outside = np.stack([ndimage.distance_transform_edt(~plane) for plane in padded > 0]) * spacing
-    outside[~brain.any(axis=(1, 2))] = np.inf
-    typical = float(np.median(array[brain]))
-    skull, scalp = rng.uniform(3, 9), rng.uniform(3, 9)
-    bone = typical * rng.uniform(0.02, 0.3)
-    skin = typical * rng.uniform(0.6, 2.2)
-    grain = 1 + 0.25 * ndimage.gaussian_filter(rng.standard_normal(padded.shape), 1.5) / 0.15
-    around = np.where(outside < skull, bone, skin * np.clip(grain, 0.2, 2))
-    head = np.where(padded > 0, padded, np.where(outside < skull + scalp, around, 0))
-    affine = volume.affine.copy()
-    affine[:3, 3] -= affine[:3, :3] @ np.array([pad, pad, 0])
-    return Volume(np.rint(head).astype(np.int16), affine, volume.modality)
+def _lesions(patient: Patient, rng: np.random.Generator) -> list[Lesion]:
+    """The patient's mass anew, with another outline, or other lesions, or both."""
+    lesions = [
+        replace(lesion, seed=int(rng.integers(2**31)), roughness=float(rng.uniform(0.08, 0.35)))
+        for lesion in patient.mass
+    ]
+    if not lesions or rng.random() < 0.2:
+        lesions += grown_lesions(rng, draw_kinds(rng, 1 + (rng.random() < 0.2)))
+    return lesions
 
 
 def curved(volume: Volume, rng: np.random.Generator) -> Volume:
@@ -142,17 +179,8 @@ def curved(volume: Volume, rng: np.random.Generator) -> Volume:
     return replace(volume, array=bent, source=None)
 
 
-def _on(study: Study, brain: Phantom) -> np.ndarray:
-    """The brain's truth on the study's grid, which a head may have made wider."""
-    wide, narrow = study.volume().array.shape, brain.truth.shape
-    pads = [((w - n) // 2, (w - n) // 2) for w, n in zip(wide, narrow)]
-    return np.pad(brain.truth > 0, pads)
-
-
-def _joined(parts: list[CaseSlices]) -> CaseSlices:
-    return CaseSlices(
-        np.concatenate([p.images for p in parts]),
-        parts[0].present,
-        np.concatenate([p.weak for p in parts]),
-        np.concatenate([p.refined for p in parts]),
-    )
+def make_patients(
+    count: int, seed: int, watched: Callable[[Iterable[int], int], Iterator[int]]
+) -> list[Patient]:
+    """Patients from consecutive seeds, while the user watches."""
+    return [make_patient(seed + number) for number in watched(range(count), count)]

@@ -11,14 +11,12 @@ import numpy as np
 from napari_medad.volumes.nifti import write_nifti
 from napari_medad.volumes.orientation import Grid
 from napari_medad.volumes.phantom.anatomy import make_anatomy
-from napari_medad.volumes.phantom.contrast import Acquisition, acquired, clean_image
+from napari_medad.volumes.phantom.contrast import SCALE, Acquisition, acquired, clean_image
 from napari_medad.volumes.phantom.lesions import Lesion, draw_lesions, lesion_kinds, plan_lesions
 from napari_medad.volumes.study import Study
 from napari_medad.volumes.volume import Source, Volume
 
 CONTRASTS = ("t1n", "t1c", "t2w", "t2f")
-SCALE = 400.0
-"""Stored intensity of white matter."""
 SAMPLE_NAME = "synthetic-patient"
 SAMPLE_SEED = 118
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -12,6 +13,9 @@ import yaml
 from scipy import ndimage
 
 from napari_medad.volumes.phantom.anatomy import TISSUES, Anatomy
+
+SCALE = 400.0
+"""Stored intensity of white matter."""
 
 
 @cache
@@ -49,13 +53,15 @@ class Acquisition:
         return cls(rng.uniform(0, 0.25), thick, rng.uniform(0.2, 0.8), rng.uniform(0.01, 0.05))
 
 
-def clean_image(anatomy: Anatomy, contrast: str, rng: np.random.Generator) -> np.ndarray:
+def clean_image(
+    anatomy: Anatomy, contrast: str | Mapping[str, Any], rng: np.random.Generator
+) -> np.ndarray:
     """Noise-free intensities [z, y, x] float32; white matter near 1, 0 outside the brain.
 
-    Mean intensities are drawn from `contrast.yaml`, and vary slowly inside each tissue as
-    they do in life.
+    Mean intensities are drawn from `contrast.yaml`, or from ranges given in its place, and
+    vary slowly inside each tissue as they do in life.
     """
-    ranges = contrasts()[contrast]
+    ranges = contrasts()[contrast] if isinstance(contrast, str) else contrast
     image = np.zeros(anatomy.texture.shape, np.float32)
     for share, tissue in zip(anatomy.tissues, TISSUES, strict=True):
         mean = rng.uniform(*ranges[tissue])

@@ -86,14 +86,21 @@ def plan_lesions(rng: np.random.Generator, kinds: Sequence[str]) -> list[Lesion]
 
 
 def draw_lesions(
-    lesions: Sequence[Lesion], anatomy: Anatomy, images: dict[str, np.ndarray]
+    lesions: Sequence[Lesion],
+    anatomy: Anatomy,
+    images: dict[str, np.ndarray],
+    faintest: float = 1.0,
 ) -> np.ndarray:
     """Draw lesions into clean images, in place.
 
     Parameters
     ----------
     images : dict of str to ndarray [z, y, x]
-        Clean images by contrast; white matter near 1.
+        Clean images by contrast; white matter near 1. In a contrast that `lesions.yaml` does
+        not know, lesions are brighter or darker than what is under them.
+    faintest : float
+        0..1; each lesion keeps between this share and all of its contrast, and where it is
+        less than 1 has a border and an inside as uneven as they come.
 
     Returns
     -------
@@ -109,14 +116,27 @@ def draw_lesions(
         distance = _distance(lesion, anatomy, box, rng)
         inside = anatomy.brain[box] & _not_ventricle(anatomy, box)
         parts = lesion_kinds()[lesion.kind]["parts"]
+        strength = rng.uniform(faintest, 1.0) if faintest < 1 else 1.0
+        soft = rng.uniform(0, 0.3) * lesion.radii.min() / anatomy.spacing if faintest < 1 else 0.0
         for level, part in reversed(list(enumerate(parts, start=1))):
             weight = np.clip((part["reach"] - distance) / EDGE + 0.5, 0, 1) * inside
             if "only" in part:
                 share = anatomy.tissues[("gm", "wm", "csf").index(part["only"])][box]
                 weight *= np.clip((share - 0.3) / 0.3, 0, 1)
-            _paint(images, box, weight, part, rng)
+            shown = weight
+            if faintest < 1:
+                shown = _uneven(weight, soft, rng) * np.float32(strength)
+            _paint(images, box, shown, part, rng)
             truth[box][weight * part["blend"] > 0.4] = level
     return truth
+
+
+def _uneven(weight: np.ndarray, soft: float, rng: np.random.Generator) -> np.ndarray:
+    """A weight with a border `soft` voxels wide and patches where it is weaker."""
+    border = (0, min(soft, 3.0), min(soft, 3.0))
+    patches = ndimage.gaussian_filter(rng.standard_normal(weight.shape, np.float32), (0, 4, 4))
+    patches *= rng.uniform(0, 0.35) / max(float(patches.std()), 1e-6)
+    return ndimage.gaussian_filter(weight, border) * np.clip(1 - np.abs(patches), 0.2, 1)
 
 
 def _paint(
@@ -130,10 +150,19 @@ def _paint(
     grain = ndimage.gaussian_filter(rng.standard_normal(weight.shape, np.float32), 1.5)
     grain /= max(float(grain.std()), 1e-6)
     for contrast, image in images.items():
-        mean = rng.uniform(*part[contrast])
+        mean = rng.uniform(*part.get(contrast) or _standing_out(image[box], weight, rng))
         value = mean * (1 + rng.uniform(0.02, 0.1) * grain)
         blend = weight * (part["blend"] * rng.uniform(0.9, 1.0))
         image[box] = image[box] * (1 - blend) + value * blend
+
+
+def _standing_out(
+    image: np.ndarray, weight: np.ndarray, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Intensities from 1.25 to 2.2 times, or from 0.2 to 0.75 of, what is under a lesion."""
+    under = float((image * weight).sum() / max(float(weight.sum()), 1e-6))
+    low, high = (1.25, 2.2) if rng.random() < 0.6 else (0.2, 0.75)
+    return low * under, high * under
 
 
 def _place(rng: np.random.Generator, where: str) -> np.ndarray:

@@ -109,7 +109,7 @@ def small_folder(path: Path, *, facts: dict | None = None, modalities=("any",), 
     """A model folder with a small random network."""
     torch.manual_seed(0)
     network = Rasalore(**SMALL, modalities=modalities)
-    settings = shape_settings(2, 8, modalities, False, Framing(**framing))
+    settings = shape_settings(8, modalities, Framing(**framing), width=2)
     ModelFolder(path, "rasalore", settings, facts or {}).write(network.state_dict())
     return path
 

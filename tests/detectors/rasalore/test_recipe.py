@@ -5,9 +5,10 @@ import pytest
 import torch
 from torch.utils.data import default_collate
 
-from napari_medad.detectors.rasalore.recipe import RasaloreOptions, RasaloreRecipe
+from napari_medad.detectors.rasalore import synthesis
+from napari_medad.detectors.rasalore.recipe import AT_ONCE, RasaloreOptions, RasaloreRecipe
 from napari_medad.detectors.rasalore.samples import vary
-from napari_medad.detectors.rasalore.synthesis import SyntheticCases, with_head
+from napari_medad.detectors.rasalore.synthesis import Patient, SyntheticCases, make_patients
 from napari_medad.detectors.recipe import Example
 from napari_medad.errors import MedadError
 
@@ -122,28 +123,55 @@ def test_variation_moves_mask_and_image_together() -> None:
         assert moved.max() <= 255
 
 
-def test_synthetic_cases_are_the_same_for_a_seed_and_others_when_held_out() -> None:
+@pytest.fixture(scope="module")
+def patients() -> list[Patient]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(synthesis, "SPACING", 4.0)
+        return make_patients(2, 0, lambda items, total: iter(items))
+
+
+def test_small_turns_never_put_a_slice_upside_down() -> None:
+    image, masks = torch.zeros(1, 128, 128), torch.zeros(2, 256, 256)
+    image[0, :40, 30:100] = 200
+    for seed in range(12):
+        moved, _ = vary(image.clone(), masks, np.random.default_rng(seed), turn=20)
+        assert moved[0, :64].sum() > moved[0, 64:].sum()
+
+
+def test_synthetic_cases_are_the_same_for_a_seed_and_others_when_held_out(
+    patients, monkeypatch
+) -> None:
+    monkeypatch.setattr(synthesis, "SPACING", 4.0)
     framing = recipe().framing
-    one, same = (SyntheticCases(2, ("any",), framing, 3, held_out=False) for _ in range(2))
-    other = SyntheticCases(2, ("any",), framing, 3, held_out=True)
+    one, same = (SyntheticCases(2, patients, ("any",), framing, 3, held_out=False) for _ in "ab")
+    other = SyntheticCases(2, patients, ("any",), framing, 3, held_out=True)
     first = one.open(1, 0)
     assert np.array_equal(first.images, same.open(1, 0).images)
     assert not np.array_equal(first.images, one.open(1, 1).images)
     assert not other.open(0).weak.any()
+    assert any(other.open(number).weak.any() for number in (1, 2))
     assert first.images.shape[1:] == (1, 128, 128)
 
 
-def test_a_head_surrounds_the_brain_and_leaves_it_where_it_was() -> None:
-    volume = brain_study().volume()
-    head = with_head(volume, np.random.default_rng(0))
-    pad = (head.array.shape[1] - volume.array.shape[1]) // 2
-    middle = head.array[:, pad:-pad, pad:-pad]
-    brain = volume.array > 0
-    assert np.abs(middle - volume.array)[brain].max() <= 0.5
-    assert (head.array > 0).sum() > 1.2 * brain.sum()
-    x, y, z = 10, 20, 1
-    moved = head.to_ras((z, y + pad, x + pad))
-    assert np.allclose(volume.to_ras((z, y, x)), moved)
+def test_several_modalities_show_the_same_slices_of_the_same_brain(patients, monkeypatch) -> None:
+    monkeypatch.setattr(synthesis, "SPACING", 4.0)
+    names = ("t1n", "t2w")
+    cases = SyntheticCases(2, patients, names, recipe().framing, 3, held_out=False)
+    case = cases.open(0)
+    assert case.present.all()
+    seen = case.images > 0
+    assert (seen[:, 0] == seen[:, 1]).mean() > 0.99
+    assert not np.array_equal(case.images[:, 0], case.images[:, 1])
+
+
+def test_synthetic_scans_are_drawn_from_a_few_at_a_time() -> None:
+    taught = recipe(synthetic_cases=100)
+    order = taught.order(400, np.random.default_rng(0))
+    assert np.array_equal(np.sort(order), np.arange(400))
+    scan = order // 4
+    first, last = (np.array([f(np.flatnonzero(scan == s)) for s in range(100)]) for f in (min, max))
+    open_at_once = [((first <= i) & (i <= last)).sum() for i in range(400)]
+    assert 8 < max(open_at_once) < 2 * AT_ONCE
 
 
 def test_calibration_needs_healthy_slices(spot_mask) -> None:

@@ -1,0 +1,89 @@
+"""Skull, scalp and face around a synthetic brain, for scans that were not stripped."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy import ndimage
+
+from napari_medad.volumes.phantom.detail import smooth_noise
+from napari_medad.volumes.volume import Volume
+
+MARGIN_MM = 30.0
+"""How far the head may reach beyond the brain's box, within planes."""
+BELOW = 3
+"""Planes added under the brain."""
+
+
+def with_head(
+    volume: Volume, truth: np.ndarray, rng: np.random.Generator
+) -> tuple[Volume, np.ndarray]:
+    """Put a dark skull, a bright scalp and a face around a stripped brain.
+
+    Parameters
+    ----------
+    volume : Volume
+        0 outside the brain.
+    truth : ndarray [z, y, x]
+    rng : Generator
+        The same state gives the same outline.
+
+    Returns
+    -------
+    volume, truth
+        On a grid with `MARGIN_MM` more in plane and `BELOW` more planes.
+    """
+    spacing = volume.spacing[1]
+    pad = int(np.ceil(MARGIN_MM / spacing))
+    pads = ((BELOW, 0), (pad, pad), (pad, pad))
+    image = np.pad(volume.array.astype(np.float32), pads)
+    brain = image > 0
+    typical = float(np.median(image[brain]))
+    skull, scalp = rng.uniform(2, 8), rng.uniform(3, 9)
+    outside = _distance(~brain, spacing)
+    head = (outside < skull + scalp) | _face(brain, rng)
+    skin = _distance(head, spacing) < scalp * rng.uniform(0.5, 1)
+    soft = _patchwork(rng, brain.shape, spacing)
+    values = np.where(outside < skull, rng.uniform(0.02, 0.3), soft)
+    grain = 1 + 0.25 * smooth_noise(rng, brain.shape, 2 / spacing)
+    values = np.where(skin, rng.uniform(0.6, 2.5) * grain, values)
+    noise = 1 + 0.04 * rng.standard_normal(brain.shape, np.float32)
+    around = np.clip(typical * values * noise, 1, 32767) * head
+    affine = volume.affine.copy()
+    affine[:3, 3] -= affine[:3, :3] @ np.array([pad, pad, BELOW])
+    array = np.rint(np.where(brain, image, around)).astype(np.int16)
+    return replace(volume, array=array, affine=affine, source=None), np.pad(truth, pads)
+
+
+def _distance(inside: np.ndarray, spacing: float) -> np.ndarray:
+    """Distance in mm [z, y, x] to the nearest voxel of the plane that is not inside.
+
+    Infinite where all of the plane is.
+    """
+    planes = [
+        np.full(p.shape, np.inf) if p.all() else ndimage.distance_transform_edt(p) * spacing
+        for p in inside
+    ]
+    return np.stack(planes).astype(np.float32)
+
+
+def _face(brain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Ellipses in the lower planes, before and beside the brain."""
+    depth, height, width = brain.shape
+    y, x = np.ogrid[:height, :width]
+    face = np.zeros(brain.shape, bool)
+    low = int(depth * rng.uniform(0.2, 0.5))
+    for z in range(low):
+        size = 1 - 0.3 * rng.random() * z / low
+        centre = height * (0.42 + 0.04 * z / low), width / 2
+        radii = height * 0.42 * size, width * 0.34 * size
+        face[z] = ((y - centre[0]) / radii[0]) ** 2 + ((x - centre[1]) / radii[1]) ** 2 < 1
+    return face
+
+
+def _patchwork(rng: np.random.Generator, shape: tuple[int, ...], spacing: float) -> np.ndarray:
+    """Muscle, fat, air and bone: patches of a few random intensities."""
+    field = smooth_noise(rng, shape, rng.uniform(3, 8) / spacing)
+    levels = np.digitize(field, (-0.8, -0.2, 0.4, 1.0))
+    return rng.uniform([0.0, 0.2, 0.3, 0.4, 0.4], [0.3, 1.0, 1.2, 2.0, 3.0])[levels]

@@ -1,0 +1,109 @@
+"""Scans for learning: detail that the template lacks, lesions of every strength, whole heads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_medad.volumes.phantom.anatomy import Anatomy, make_anatomy
+from napari_medad.volumes.phantom.contrast import clean_image, contrasts
+from napari_medad.volumes.phantom.detail import depth_of, folded, smooth_noise, vessels
+from napari_medad.volumes.phantom.head import BELOW, with_head
+from napari_medad.volumes.phantom.lesions import draw_lesions, plan_lesions
+from napari_medad.volumes.phantom.scan import RANDOM, planes_of, scan, wider
+
+
+@pytest.fixture(scope="module")
+def anatomy() -> Anatomy:
+    return make_anatomy(np.random.default_rng(0), spacing=3.0)
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def test_planes_lie_where_they_were_and_average_their_neighbours(anatomy) -> None:
+    planes = planes_of(anatomy, first=4, step=5, thickness=2)
+    assert np.allclose(planes.tissues[:, 1], anatomy.tissues[:, 9:11].mean(axis=1), atol=1e-6)
+    whole = anatomy.affine @ [7, 8, 4 + 5 * 3, 1]
+    assert np.allclose(planes.affine @ [7, 8, 3, 1], whole)
+    assert planes.spacing == anatomy.spacing
+
+
+def test_folds_bring_fluid_near_the_surface_and_keep_every_voxel_whole(anatomy) -> None:
+    shown = folded(anatomy, rng())
+    assert np.allclose(shown.tissues.sum(axis=0), anatomy.tissues.sum(axis=0), atol=1e-5)
+    assert shown.tissues.min() > -1e-6
+    depth = depth_of(anatomy)
+    more = shown.tissues[2] - anatomy.tissues[2]
+    assert more[(depth > 0) & (depth < 8)].mean() > 0.005
+    assert abs(more[depth > 30]).max() < 1e-6
+
+
+def test_vessels_are_few_and_inside(anatomy) -> None:
+    share = vessels(anatomy, rng())
+    assert not share[~anatomy.brain].any()
+    assert 0.001 < share[anatomy.brain].mean() < 0.3
+
+
+def test_noise_is_smooth_within_planes_and_new_in_each() -> None:
+    noise = smooth_noise(rng(), (6, 80, 70), sigma=6)
+    assert noise.std() == pytest.approx(1, abs=0.3)
+    beside = np.corrcoef(noise[:, :, 1:].ravel(), noise[:, :, :-1].ravel())[0, 1]
+    above = np.corrcoef(noise[1:].ravel(), noise[:-1].ravel())[0, 1]
+    assert beside > 0.95
+    assert abs(above) < 0.5
+
+
+@pytest.mark.parametrize("contrast", ["t2f", RANDOM])
+def test_a_scan_shows_the_lesion_where_the_truth_says(anatomy, contrast) -> None:
+    lesions = [replace(p, radii=p.radii + 8) for p in plan_lesions(rng(3), ("glioma",))]
+    volume, truth = scan(anatomy, anatomy, contrast, lesions, rng(5))
+    healthy, nothing = scan(anatomy, anatomy, contrast, [], rng(5))
+    assert truth.any()
+    assert not nothing.any()
+    assert not truth[volume.array == 0].any()
+    changed = np.abs(volume.array - healthy.array.astype(float))
+    assert changed[truth].mean() > 2 * changed[~truth & (volume.array > 0)].mean()
+    again, _ = scan(anatomy, anatomy, contrast, lesions, rng(5))
+    assert np.array_equal(volume.array, again.array)
+
+
+def test_faint_lesions_lie_where_plain_ones_do_and_show_less(anatomy) -> None:
+    lesions = plan_lesions(rng(3), ("glioma",))
+    image = clean_image(anatomy, "t2f", rng())
+    plain, faint = {"t2f": image.copy()}, {"t2f": image.copy()}
+    truth = draw_lesions(lesions, anatomy, plain)
+    same = draw_lesions(lesions, anatomy, faint, faintest=0.3)
+    assert np.array_equal(truth, same)
+    strength = [np.abs(images["t2f"] - image)[truth > 0].mean() for images in (plain, faint)]
+    assert 0.1 < strength[1] / strength[0] < 1
+
+
+def test_ranges_grow_on_both_sides_and_stay_positive() -> None:
+    for ranges in contrasts().values():
+        grown = wider(ranges)
+        assert set(grown) == set(ranges) - {"task"}
+        for key, (low, high) in grown.items():
+            assert low <= max(ranges[key][0], 0.05)
+            assert high >= ranges[key][1]
+            assert key == "texture" or low > 0
+
+
+def test_a_head_surrounds_the_brain_and_leaves_it_where_it_was(anatomy) -> None:
+    planes = planes_of(anatomy, 0, 4, 1)
+    volume, _ = scan(planes, planes, "t1n", [], rng())
+    truth = np.zeros(volume.array.shape, bool)
+    truth[3, 20, 30] = True
+    head, moved = with_head(volume, truth, rng())
+    pad = (head.array.shape[1] - volume.array.shape[1]) // 2
+    inner = head.array[BELOW:, pad:-pad, pad:-pad]
+    brain = volume.array > 0
+    assert np.array_equal(inner[brain], volume.array[brain])
+    assert (head.array > 0).sum() > 1.2 * brain.sum()
+    assert head.array[:BELOW].any()
+    assert moved[3 + BELOW, 20 + pad, 30 + pad]
+    assert moved.sum() == 1
+    assert np.allclose(volume.to_ras((3, 20, 30)), head.to_ras((3 + BELOW, 20 + pad, 30 + pad)))
