@@ -14,12 +14,13 @@ from napari_medad.errors import MedadError
 
 def detectors() -> None:
     """List the detectors: what each finds, what it needs, and its weights."""
+    from napari_medad.detectors.needs import sentence
     from napari_medad.detectors.registry import cards
     from napari_medad.weights.installed import installed_weights
 
     rows = []
     for card in cards().values():
-        have = ", ".join(installed_weights(card.name)) or "none installed"
+        have = [", ".join(installed_weights(card.name)), sentence(card)]
         reads = f"reads {', '.join(card.modalities) or 'any volume'}"
         learns = f"trained with {card.labels}" if card.recipe_class else "no training"
         rows.append(
@@ -27,7 +28,7 @@ def detectors() -> None:
                 card.name,
                 f"{card.about}\n{card.paper}".rstrip(),
                 f"{reads}; {learns}",
-                have if card.weights else "needs none",
+                "\n".join(filter(None, have)) or ("ready" if card.weights else "needs none"),
             )
         )
     show_table(("Name", "Finds; paper", "Needs", "Weights"), rows)

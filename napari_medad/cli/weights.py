@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,12 +13,16 @@ from napari_medad.cli.console import note, progress_bar, say, show_table, size_t
 from napari_medad.errors import MedadError
 
 if TYPE_CHECKING:
+    from napari_medad.backbones.clip.catalogue import Backbone
     from napari_medad.detectors.card import Card
+    from napari_medad.weights.catalogue import Release
 
 weights = typer.Typer(help="List, add, check and fetch weights.", no_args_is_help=True)
 
-Detector = Annotated[str, typer.Argument(metavar="DETECTOR")]
-MaybeDetector = Annotated[str | None, typer.Argument(metavar="[DETECTOR]")]
+Detector = Annotated[
+    str, typer.Argument(metavar="DETECTOR|CLIP", help="A detector, or a CLIP such as vit-l-14-336.")
+]
+MaybeDetector = Annotated[str | None, typer.Argument(metavar="[DETECTOR|CLIP]")]
 TrustPickle = Annotated[
     bool,
     typer.Option("--trust-pickle", help="Open an old checkpoint although it can run any code."),
@@ -38,7 +43,14 @@ def add(
     name: Annotated[str | None, typer.Option(help="What to call them.")] = None,
     trust_pickle: TrustPickle = False,
 ) -> None:
-    """Check weights by loading them into the detector, and keep them."""
+    """Check weights by loading them into the detector, and keep them; or a file of a CLIP."""
+    from napari_medad.backbones.clip.catalogue import released
+
+    if detector in released():
+        from napari_medad.backbones.clip.fetch import add_backbone_file
+
+        say(f"Added as {add_backbone_file(detector, path)}.")
+        return
     from napari_medad.detectors.add_weights import add_weights
 
     added = add_weights(detector, path, name=name, trust_pickle=trust_pickle)
@@ -48,6 +60,7 @@ def add(
 @weights.command()
 def verify(detector: MaybeDetector = None) -> None:
     """Compare every installed file with the checksum written when it came."""
+    from napari_medad.backbones.clip.fetch import verify_backbone
     from napari_medad.weights.installed import installed_weights
     from napari_medad.weights.model_folder import ModelFolder
 
@@ -56,42 +69,96 @@ def verify(detector: MaybeDetector = None) -> None:
             assert found.path is not None
             ModelFolder.read(found.path, card.name).verify()
             say(f"{card.name} {found.name}: intact")
+    for clip in _clips(detector):
+        if clip.installed:
+            for name in verify_backbone(clip):
+                say(f"{clip.name} {name}: intact")
 
 
 @weights.command()
 def fetch(
     detector: Detector,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="From `medad weights list`.")],
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="From `medad weights list`; default: the first."),
+    ] = None,
     accept_licence: Annotated[
         bool, typer.Option("--accept-licence", help="Accept the licence without being asked.")
     ] = False,
     trust_pickle: TrustPickle = False,
 ) -> None:
-    """Download weights that a method's authors released."""
+    """Download weights that a method's authors released, or those of a CLIP."""
+    from napari_medad.backbones.clip.catalogue import released
+
+    if detector in released():
+        _fetch_clip(released()[detector], accept_licence)
+        return
     from napari_medad.detectors.add_weights import fetch_weights
     from napari_medad.detectors.registry import card
-    from napari_medad.inference.progress import Reporter
-    from napari_medad.weights.catalogue import release
+    from napari_medad.weights.catalogue import release, releases
 
-    wanted = release(card(detector).package, detector, name)
-    note(f"{wanted.title or name}, {wanted.size}: {wanted.citation}")
-    note(f"Licence: {wanted.licence}")
-    if not accept_licence and not typer.confirm("Do you accept this licence?", err=True):
+    package = card(detector).package
+    wanted = release(package, detector, name or next(iter(releases(package)), "released"))
+    _agree(f"{wanted.title or wanted.name}, {wanted.size}", wanted, accept_licence)
+    with _counting(wanted.file) as count:
+        added = fetch_weights(detector, wanted.name, trust_pickle=trust_pickle, report=count)
+    say(f"Added; use them with --detector {detector} --weights {added.name}.")
+
+
+def _fetch_clip(clip: Backbone, accepted: bool) -> None:
+    """Fetch a CLIP's files, one bar for each."""
+    from napari_medad.backbones.clip.fetch import fetch_backbone
+
+    if clip.installed:
+        say(f"The CLIP weights '{clip.name}' are here already.")
+        return
+    _agree(f"{clip.title}, {clip.terms.split(',')[0]}", clip, accepted)
+    with _counting(clip.name) as count:
+        came = fetch_backbone(clip.name, lambda file, done, total: count(done, total))
+    for file, known in came.items():
+        if not known:
+            note(
+                f"The sha256 of {file} was not known beforehand; it is kept, and a change will be "
+                "found out."
+            )
+    say(f"The CLIP weights '{clip.name}' are in {clip.files[0].path.parent}.")
+
+
+def _agree(what: str, terms: Release | Backbone, accepted: bool) -> None:
+    """Show citation and licence, and go on only where the licence is accepted."""
+    note(f"{what}: {terms.citation}")
+    note(f"Licence: {terms.licence}")
+    if not accepted and not typer.confirm("Do you accept this licence?", err=True):
         raise MedadError("Nothing was fetched, because the licence was not accepted.")
-    with progress_bar(wanted.file) as report:
-        counter = Reporter(report, (wanted.bytes or 0) // 1000, "kB")
+
+
+@contextmanager
+def _counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar that counts bytes."""
+    from napari_medad.inference.progress import Reporter
+
+    with progress_bar(what) as report:
+        counter = Reporter(report, 0, "kB")
 
         def count(done: int, total: int) -> None:
             counter(done // 1000, total // 1000)
 
-        added = fetch_weights(detector, name, trust_pickle=trust_pickle, report=count)
-    say(f"Added; use them with --detector {detector} --weights {added.name}.")
+        yield count
 
 
 def _cards(detector: str | None) -> list[Card]:
+    from napari_medad.backbones.clip.catalogue import released
     from napari_medad.detectors.registry import card, cards
 
+    if detector in released():
+        return []
     return list(cards().values()) if detector is None else [card(detector)]
+
+
+def _clips(name: str | None) -> list[Backbone]:
+    from napari_medad.backbones.clip.catalogue import released
+
+    return [clip for clip in released().values() if name in (None, clip.name)]
 
 
 def _rows(detector: str | None) -> Iterator[tuple[str, ...]]:
@@ -115,3 +182,7 @@ def _rows(detector: str | None) -> Iterator[tuple[str, ...]]:
         for name, other in waiting.items():
             checksum = other.sha256 or ""
             yield card.name, name, "to fetch", other.size, other.licence, checksum[:12]
+    for clip in _clips(detector):
+        size, licence = clip.terms.split(", licence ")
+        state = "installed" if clip.installed else "to fetch"
+        yield clip.name, "CLIP", state, size, licence, (clip.files[0].sha256 or "")[:12]

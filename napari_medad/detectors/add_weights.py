@@ -85,7 +85,9 @@ def fetch_weights(
         file that does not fit.
     """
     wanted = release(card_of(detector).package, detector, name)
-    file = download(wanted, detector, weights_home() / ".downloads", report)
+    named = "" if wanted.sha256 else f" --name {wanted.name}"
+    by_hand = f"medad weights add {detector} {wanted.file}{named}"
+    file = download(wanted, by_hand, weights_home() / ".downloads", report)
     added = add_weights(detector, file, name=wanted.name, trust_pickle=trust_pickle)
     file.unlink()
     return added

@@ -49,6 +49,8 @@ class Card:
         Whether it reads a typed prompt.
     weights : tuple of str
         Weight names it knows, best first ("starter", "released"); empty when it needs none.
+    backbone : str
+        The CLIP that it stands on, whose weights it needs besides its own; empty for none.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Card:
     labels: str = "none"
     prompt: bool = False
     weights: tuple[str, ...] = ()
+    backbone: str = ""
 
     def settings_type(self) -> type[Settings]:
         """Import and return the Settings model."""

@@ -19,10 +19,11 @@ from napari_medad.backbones.clip.untrained import fill
 from napari_medad.detectors.card import Card
 from napari_medad.detectors.clip_settings import ClipSettings
 from napari_medad.detectors.detector import Case, Prediction, SliceBatch, SliceDetector
+from napari_medad.detectors.needs import sentence
 from napari_medad.errors import MedadError
 from napari_medad.volumes.intensity import IntensityRange
 from napari_medad.weights.checkpoint import load_into, read_tensors
-from napari_medad.weights.installed import find_weights
+from napari_medad.weights.installed import find_weights, installed_weights
 from napari_medad.weights.model_folder import ModelFolder
 
 
@@ -79,6 +80,11 @@ class ClipDetector(SliceDetector):
 
     def load(self, weights: str) -> None:
         """Load the adapters. CLIP's own weights follow with the first case."""
+        if weights == "auto" and not installed_weights(self.card.name):
+            raise MedadError(
+                f"'{self.card.name}' {sentence(self.card)}; or pass --weights untrained to look at "
+                "its shapes only."
+            )
         found = find_weights(self.card.name, weights, self.card.weights)
         self.weights = found.record()
         self.adapters = Adapters.read(self.card, found.path)

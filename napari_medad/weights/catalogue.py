@@ -41,6 +41,8 @@ class Release(BaseModel):
     file : str
         File name there and here.
     bytes : int or None
+    about_mb : float or None
+        Size in MB where the authors state no exact one.
     sha256 : str or None
         Of the file as released; None where the authors state none.
     licence, citation : str
@@ -54,6 +56,7 @@ class Release(BaseModel):
     revision: str = "main"
     file: str = Field(pattern=r"^[^/\\]+$")
     bytes: int | None = Field(None, gt=0)
+    about_mb: float | None = Field(None, gt=0)
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
     licence: str
     citation: str
@@ -68,7 +71,7 @@ class Release(BaseModel):
     def size(self) -> str:
         """How large it is, in words."""
         if self.bytes is None:
-            return "size not stated"
+            return f"about {self.about_mb:.3g} MB" if self.about_mb else "size not stated"
         return f"{self.bytes / 1e6:.3g} MB" if self.bytes >= 1e6 else f"{self.bytes} bytes"
 
     @property

@@ -19,7 +19,7 @@ TIMEOUT_S = 30
 
 def download(
     release: Release,
-    detector: str,
+    by_hand: str,
     folder: Path,
     report: Callable[[int, int], None] | None = None,
 ) -> Path:
@@ -30,8 +30,8 @@ def download(
     Parameters
     ----------
     release : Release
-    detector : str
-        For the sentence that says how to bring the file by hand.
+    by_hand : str
+        The command that takes the file when it was downloaded elsewhere.
     folder : Path
     report : callable, optional
         Takes bytes done and in all; may raise to cancel.
@@ -42,7 +42,6 @@ def download(
         Without network, or if the file's sha256 is not the catalogue's.
     """
     part = folder / f"{release.file}.part"
-    named = "" if release.sha256 else f" --name {release.name}"
 
     def resumed(url: str, output: str, _: Any) -> None:
         _resume(url, part, release.bytes, report)
@@ -62,7 +61,7 @@ def download(
         raise MedadError(
             f"{host} cannot be reached from here; download {release.address} "
             f"({release.size}, sha256 {release.sha256 or 'not stated'}) elsewhere, then run "
-            f"`medad weights add {detector} {release.file}{named}`."
+            f"`{by_hand}`."
         ) from None
     except requests.HTTPError as error:
         raise MedadError(
@@ -95,6 +94,10 @@ def _resume(
         return
     wanted = {"Range": f"bytes={have}-"} if have else {}
     with requests.get(url, headers=wanted, stream=True, timeout=TIMEOUT_S) as answer:
+        if answer.status_code == requests.codes.requested_range_not_satisfiable:
+            if answer.headers.get("Content-Range") == f"bytes */{have}":
+                return
+            part.unlink()
         answer.raise_for_status()
         resumes = answer.status_code == requests.codes.partial_content
         have = have if resumes else 0

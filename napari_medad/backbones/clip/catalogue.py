@@ -20,7 +20,14 @@ RANDOM = ("tiny", "tiny-pmc", "tiny-biomed")
 
 
 class ModelFile(BaseModel):
-    """A file of a model: its place in the folder of CLIP weights, and where it comes from."""
+    """A file of a model: its place in the folder of CLIP weights, and where it comes from.
+
+    Attributes
+    ----------
+    name, url : str
+    sha256 : str or None
+        Whole or its first digits, as far as the authors state it.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
@@ -103,8 +110,20 @@ class Backbone(BaseModel):
     model: dict[str, Any]
     quick_gelu: bool = False
     licence: str = ""
+    citation: str = ""
     megabytes: int = 0
     files: tuple[ModelFile, ...] = ()
+
+    @property
+    def installed(self) -> bool:
+        """Whether all its files are on this machine."""
+        return all(file.path.is_file() for file in self.files)
+
+    @property
+    def terms(self) -> str:
+        """Size and licence in words."""
+        size = f"{self.megabytes} MB" if self.megabytes else "size not stated"
+        return f"{size}, licence {self.licence or 'not stated'}"
 
     @property
     def shape(self) -> Shape:
@@ -131,7 +150,7 @@ def backbone(name: str) -> Backbone:
     MedadError
         If there is no such model.
     """
-    known = _catalogue()
+    known = catalogue()
     if name in known:
         return known[name]
     if name.startswith((HUB, FOLDER)) or Path(name).is_dir():
@@ -148,16 +167,15 @@ def backbone(name: str) -> Backbone:
 
 
 @cache
-def _catalogue() -> dict[str, Backbone]:
+def catalogue() -> dict[str, Backbone]:
+    """The models of `backbones.yaml` by name; read without torch."""
     text = (files(__package__) / "backbones.yaml").read_text(encoding="utf-8")
-    found = {}
-    for name, entry in yaml.safe_load(text).items():
-        if "model" not in entry:
-            import open_clip
+    return {name: Backbone(name=name, **entry) for name, entry in yaml.safe_load(text).items()}
 
-            entry["model"] = open_clip.get_model_config(entry["architecture"])
-        found[name] = Backbone(name=name, **entry)
-    return found
+
+def released() -> dict[str, Backbone]:
+    """Those of them that have weights to fetch."""
+    return {name: found for name, found in catalogue().items() if found.files}
 
 
 def _of_folder(name: str) -> Backbone:

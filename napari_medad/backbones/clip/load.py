@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_medad.backbones.clip.catalogue import RANDOM, Backbone, Shape, backbone
+from napari_medad.backbones.clip.fetch import check
 from napari_medad.backbones.clip.text import BertText, ClipText, Encode, Text
 from napari_medad.backbones.clip.untrained import fill
 from napari_medad.backbones.clip.vision import ResNet, Vit
@@ -38,7 +39,7 @@ class Clip:
     activation : str
         "gelu" or "quickgelu".
     sha256 : str
-        Of the weights' first file; empty for random weights.
+        Of the weights' files, joined by "+"; empty for random weights.
     known : dict
         Features of prompts that were asked before; see `text_features`.
     """
@@ -89,13 +90,16 @@ def load_clip(
         activation = "quickgelu" if described.quick_gelu else "gelu"
     random = untrained or name in RANDOM
     files = [] if random else _files(described, weights)
+    checksums = [sha256_of(path) for path in files]
+    for file, checksum in zip(described.files, [] if weights else checksums):
+        check(file, checksum)
     vision, text = BUILDERS[described.kind](described, activation == "quickgelu", files)
     for tower in (vision.module, text.module):
         tower.eval().requires_grad_(False)
     if random:
         fill(vision.module, "visual.")
         fill(text.module)
-    return Clip(described, vision, text, activation, sha256_of(files[0]) if files else "")
+    return Clip(described, vision, text, activation, "+".join(checksums))
 
 
 def _files(described: Backbone, weights: str) -> list[Path]:
@@ -115,19 +119,13 @@ def _files(described: Backbone, weights: str) -> list[Path]:
             f"The CLIP model '{described.name}' has no weights in the catalogue; give its file as "
             "--set backbone_weights=FILE."
         )
-    for file in described.files:
-        if not file.path.is_file():
-            size = f"{described.megabytes} MB" if described.megabytes else "size unknown"
-            raise MedadError(
-                f"The CLIP weights '{described.name}' ({described.title}, {size}, licence "
-                f"{described.licence}) are not on this machine; run `curl -L --create-dirs -o "
-                f"'{file.path}' '{file.url}'` and try again."
-            )
-        if file.sha256 and sha256_of(file.path) != file.sha256:
-            raise MedadError(
-                f"{file.path} is not the file that its authors released (its sha256 differs), "
-                "perhaps because the download was cut off; download it again."
-            )
+    missing = next((f for f in described.files if not f.path.is_file()), None)
+    if missing is not None:
+        raise MedadError(
+            f"The CLIP weights '{described.name}' ({described.title}, {described.terms}) are not "
+            f"on this machine; run `medad weights fetch {described.name}`, or download "
+            f"{missing.url} elsewhere and run `medad weights add {described.name} FILE`."
+        )
     return [file.path for file in described.files]
 
 

@@ -15,4 +15,5 @@ CARD = Card(
     recipe_class="recipe:AdaClipRecipe",
     labels="voxel labels",
     weights=("released-mvtec-colondb", "released-visa-clinicdb"),
+    backbone="vit-l-14-336",
 )

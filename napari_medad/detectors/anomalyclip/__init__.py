@@ -15,4 +15,5 @@ CARD = Card(
     recipe_class="recipe:AnomalyClipRecipe",
     labels="voxel labels",
     weights=("released-visa", "released-mvtec"),
+    backbone="vit-l-14-336",
 )

@@ -13,4 +13,5 @@ CARD = Card(
     settings_class="settings:AnovlSettings",
     detector_class="detector:AnovlDetector",
     weights=("laion400m-e32",),
+    backbone="vit-b-16-plus-240",
 )

@@ -15,4 +15,5 @@ CARD = Card(
     recipe_class="recipe:VandRecipe",
     labels="voxel labels",
     weights=("released-mvtec", "released-visa"),
+    backbone="vit-l-14-336",
 )

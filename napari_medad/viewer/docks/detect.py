@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_medad.detectors.needs import needs
 from napari_medad.detectors.registry import cards
 from napari_medad.errors import MedadError
 from napari_medad.results.detection import Detection
@@ -366,7 +367,7 @@ def default_detector() -> str:
 
 def _ready(card: Card) -> bool:
     """Whether a detector can run as things are."""
-    return not card.weights or bool(installed_weights(card.name))
+    return not needs(card)
 
 
 def _form(*rows: tuple[str | QWidget, QWidget]) -> QFormLayout:

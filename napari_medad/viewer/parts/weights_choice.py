@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
 
 from napari_medad.detectors.card import Card
+from napari_medad.detectors.needs import needs, sentence
 from napari_medad.viewer.parts.notice import STYLES
-from napari_medad.weights.catalogue import releases
 from napari_medad.weights.installed import installed_weights
 
 STATES = {
@@ -54,8 +54,10 @@ class WeightsChoice(QWidget):
             return "none"
         if self.name == "untrained":
             return "untrained"
+        if needs(self.card):
+            return "missing"
         found = installed_weights(self.card.name).get(self.name)
-        return found.state if found else "missing"
+        return found.state if found else "released"
 
     def offer(self, card: Card, choose: str | None = None) -> None:
         """Offer a detector's weights; the best first, untrained last."""
@@ -65,7 +67,7 @@ class WeightsChoice(QWidget):
         if card.weights:
             names = list(installed_weights(card.name))
             if not names:
-                self.box.addItem("none installed", "auto")
+                self.box.addItem("none installed" if needs(card) else "CLIP's own", "auto")
             for name in names:
                 self.box.addItem(name, name)
             self.box.addItem("untrained (shapes only)", "untrained")
@@ -79,18 +81,8 @@ class WeightsChoice(QWidget):
         state = self.state
         text = STATES[state]
         if state == "missing" and self.card is not None:
-            text = f"{text}: {_how_to_get(self.card)}"
+            text = sentence(self.card)
         self.line.setText(text)
+        self.line.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         kind = {"untrained": "error", "missing": "warning"}.get(state, "plain")
         self.line.setStyleSheet(STYLES[kind])
-
-
-def _how_to_get(card: Card) -> str:
-    """The command that brings weights, with size and licence."""
-    known = releases(card.package)
-    if known:
-        first = next(iter(known.values()))
-        return f"medad weights fetch {card.name} {first.name} ({first.size}, {first.licence})"
-    if card.recipe_class:
-        return f"train it in the Train dock, or medad weights add {card.name} FILE"
-    return f"medad weights add {card.name} FILE"

@@ -45,6 +45,15 @@ def test_shapes_of_the_named_models():
     assert backbone("ViT-B-32").shape.width == 768
 
 
+@pytest.mark.parametrize("name", ["vit-l-14-336", "vit-b-16-plus-240"])
+def test_the_catalogues_descriptions_are_open_clips(name):
+    import open_clip
+
+    described = backbone(name)
+    theirs = open_clip.get_model_config(described.architecture)
+    assert described.model == {key: theirs[key] for key in described.model}
+
+
 @pytest.mark.parametrize("name", ["tiny", "tiny-pmc", "tiny-biomed"])
 def test_random_models_are_always_the_same(name):
     one, other = load_clip(name), load_clip(name)
@@ -74,7 +83,8 @@ def test_missing_weights_are_asked_for_with_size_licence_and_command():
         load_clip("vit-l-14-336")
     sentence = str(told.value)
     assert "934 MB, licence MIT" in sentence
-    assert "curl -L --create-dirs -o" in sentence
+    assert "run `medad weights fetch vit-l-14-336`, or download https://openaipublic" in sentence
+    assert "run `medad weights add vit-l-14-336 FILE`" in sentence
     assert "ViT-L-14-336px.pt" in sentence
     assert sentence.count("\n") == 0
 
@@ -83,7 +93,7 @@ def test_a_cut_off_download_is_recognised():
     path = weights_home() / "clip" / "ViT-L-14-336px.pt"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"cut off")
-    with pytest.raises(MedadError, match="its sha256 differs.*download it again"):
+    with pytest.raises(MedadError, match="its sha256 differs.*fetch it again"):
         load_clip("vit-l-14-336")
 
 

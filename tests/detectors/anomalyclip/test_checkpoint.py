@@ -51,7 +51,7 @@ def test_detecting_without_clip_says_what_to_download(tmp_path):
     torch.save({"prompt_learner": published()}, tmp_path / "epoch_15.pth")
     add_weights("anomalyclip", tmp_path / "epoch_15.pth")
     study = Study.from_volumes("case", {"t2f": Volume(np.eye(8)[None], np.eye(4), "t2f")})
-    with pytest.raises(MedadError, match="934 MB, licence MIT.*run `curl"):
+    with pytest.raises(MedadError, match="934 MB, licence MIT.*run `medad weights fetch vit-"):
         medad.detect(study, "anomalyclip")
 
 

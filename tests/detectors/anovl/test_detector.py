@@ -38,7 +38,7 @@ def folder(tmp_path):
 
 
 def test_without_clip_the_sentence_says_what_to_do():
-    with pytest.raises(MedadError, match="833 MB, licence MIT.*run `curl"):
+    with pytest.raises(MedadError, match="833 MB, licence MIT.*run `medad weights fetch vit-"):
         load_detector("anovl", device="cpu")
 
 
