@@ -72,7 +72,8 @@ def test_a_scan_shows_the_lesion_where_the_truth_says(anatomy, contrast) -> None
 
 
 def test_faint_lesions_lie_where_plain_ones_do_and_show_less(anatomy) -> None:
-    lesions = plan_lesions(rng(3), ("glioma",))
+    (lesion,) = plan_lesions(rng(3), ("glioma",))
+    lesions = [replace(lesion, centre=np.array([35.0, -10, 25]), radii=np.full(3, 14.0))]
     image = clean_image(anatomy, "t2f", rng())
     plain, faint = {"t2f": image.copy()}, {"t2f": image.copy()}
     truth = draw_lesions(lesions, anatomy, plain)
@@ -80,6 +81,18 @@ def test_faint_lesions_lie_where_plain_ones_do_and_show_less(anatomy) -> None:
     assert np.array_equal(truth, same)
     strength = [np.abs(images["t2f"] - image)[truth > 0].mean() for images in (plain, faint)]
     assert 0.1 < strength[1] / strength[0] < 1
+
+
+def test_lesions_of_scans_hardly_cross_the_falx(anatomy) -> None:
+    (lesion,) = plan_lesions(rng(3), ("glioma",))
+    lesion = replace(lesion, centre=np.array([-15.0, 0, 25], np.float32), radii=np.full(3, 30.0))
+    image = {"t2f": clean_image(anatomy, "t2f", rng())}
+    across = draw_lesions([lesion], anatomy, dict(image)) > 0
+    kept = draw_lesions([lesion], anatomy, dict(image), faintest=0.7) > 0
+    x = np.arange(kept.shape[2]) * anatomy.affine[0, 0] + anatomy.affine[0, 3]
+    assert across[..., x > 8].any()
+    assert not kept[..., x > 8].any()
+    assert np.array_equal(kept[..., x < 0], across[..., x < 0])
 
 
 def test_ranges_grow_on_both_sides_and_stay_positive() -> None:

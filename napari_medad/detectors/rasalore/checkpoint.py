@@ -93,7 +93,7 @@ def shape_settings(
     *,
     width: int,
     scaled: bool = False,
-    pool_after: int = 3,
+    encoder_kind: str = "code",
     norm: str = "channel",
 ) -> dict[str, Any]:
     """What model.json keeps so that `load_network` can rebuild the network."""
@@ -103,7 +103,7 @@ def shape_settings(
         "side": side,
         "modalities": list(modalities),
         "scaled": scaled,
-        "pool_after": pool_after,
+        "encoder_kind": encoder_kind,
         "norm": norm,
         "framing": asdict(framing),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import torch
@@ -83,14 +84,13 @@ def encoder_stage(channels_in: int, channels: int, dropout: float, norm: Norm) -
 
 
 class ImageEncoder(nn.Module):
-    """Image [b, 1, 128, 128] -> first features [b, w, s, s] and last [b, 8w, 64, 64].
+    """Image [b, 1, 128, 128] -> first features [b, w, 128, 128] and last [b, 8w, 64, 64].
 
-    It pools once: after stage 3 as published (s = 128), or already after stage 1 (s = 64).
+    As released: it pools once, after stage 3, and so sees little of the surroundings.
     """
 
-    def __init__(self, width: int, pool_after: Literal[1, 3], norm: Norm, dropout: float) -> None:
+    def __init__(self, width: int, norm: Norm, dropout: float) -> None:
         super().__init__()
-        self.pool_after = pool_after
         self.stage1 = encoder_stage(1, width, dropout, norm)
         self.stage2 = encoder_stage(width, 2 * width, dropout, norm)
         self.stage3 = encoder_stage(2 * width, 4 * width, dropout, norm)
@@ -98,12 +98,38 @@ class ImageEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Features after stages 1 and 4."""
-        first = self._pooled(self.stage1(image), 1)
-        third = self._pooled(self.stage3(self.stage2(first)), 3)
-        return first, self.stage4(third)
+        first = self.stage1(image)
+        return first, self.stage4(F.max_pool2d(self.stage3(self.stage2(first)), 2))
 
-    def _pooled(self, features: Tensor, stage: int) -> Tensor:
-        return F.max_pool2d(features, 2) if stage == self.pool_after else features
+
+class UNetEncoder(nn.Module):
+    """Image [b, 1, 128, 128] -> first features [b, w, 64, 64] and last [b, 8w, 64, 64].
+
+    The U-Net that the paper speaks of: it pools after every stage down to 8 x 8, where a
+    pixel knows most of the slice, and comes back up to the size of the tokens. Of stage 1,
+    whose pixels are half as wide, four neighbours become the channels of one.
+    """
+
+    def __init__(self, width: int, norm: Norm, dropout: float) -> None:
+        super().__init__()
+        down = [1, width, 2 * width, 4 * width, 8 * width, 8 * width]
+        up = [16 * width, 12 * width, 14 * width]
+        self.stage1 = encoder_stage(down[0], down[1], dropout, norm)
+        self.down = nn.ModuleList(encoder_stage(a, b, dropout, norm) for a, b in pairwise(down[1:]))
+        self.up = nn.ModuleList(encoder_stage(a, 8 * width, dropout, norm) for a in up)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Pooled features of stage 1, and those of the last stage on the way up."""
+        fine = self.stage1(image)
+        first = F.max_pool2d(fine, 2)
+        levels = [self.down[0](first)]
+        for stage in self.down[1:]:
+            levels.append(stage(F.max_pool2d(levels[-1], 2)))
+        last = levels.pop()
+        levels[0] = torch.cat([levels[0], F.pixel_unshuffle(fine, 2)], dim=1)
+        for stage in self.up:
+            last = stage(torch.cat([F.interpolate(last, scale_factor=2.0), levels.pop()], dim=1))
+        return first, last
 
 
 class Refiner(nn.Module):
@@ -236,8 +262,8 @@ class Rasalore(nn.Module):
         Whether grey values are centred first. The published network takes them as 0..255
         with biases near 0; its channel normalisation then removes brightness from even
         tissue, and biases take very long to grow large enough to bring it back.
-    pool_after : {1, 3}
-        Stage of the encoder after which features are halved (published: 3).
+    encoder_kind : {"code", "unet"}
+        The released encoder, or the U-Net that the paper speaks of.
     norm : {"channel", "batch"}
         What follows each stage of the encoder (published: "channel", over the channels of
         each pixel, which makes grey values alike that lie far from the middle).
@@ -255,18 +281,19 @@ class Rasalore(nn.Module):
         lore: Literal["fixed", "reference"] = "fixed",
         seed: int = 0,
         scaled: bool = False,
-        pool_after: Literal[1, 3] = 3,
+        encoder_kind: Literal["code", "unet"] = "code",
         norm: Norm = "channel",
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
         self.scaled = scaled
-        self.pool_after = pool_after
+        self.encoder_kind = encoder_kind
         self.norm = norm
         self.modalities = tuple(modalities)
         self.width = width
         self.side = side
-        self.encoder = ImageEncoder(width, pool_after, norm, dropout)
+        kind = UNetEncoder if encoder_kind == "unet" else ImageEncoder
+        self.encoder = kind(width, norm, dropout)
         self.refiner = Refiner(width)
         self.attention = nn.ModuleList(RegionAwareAttention(8 * width) for _ in modalities)
         self.decoder = MaskDecoder(8 * width, side * side, dropout)
@@ -277,6 +304,7 @@ class Rasalore(nn.Module):
         if scaled:
             nn.init.uniform_(self.encoder.stage1.get_parameter("0.bias"), -1, 1)
             nn.init.normal_(self.decoder.upsample.get_parameter("4.weight"), std=0.1)
+        self.to(memory_format=torch.channels_last)  # faster on processors
 
     def forward(self, image: Tensor, branch: int = 0) -> Output:
         """Look at slices [b, 1, 128, 128] of grey values 0..255 of one modality."""

@@ -82,10 +82,10 @@ class RasaloreOptions(TrainingOptions):
         title="Healthy slices",
         description="Healthy slices for each abnormal one; the paper uses none",
     )
-    pool_after: Literal[1, 3] = Field(
-        3,
-        title="Pooling after stage",
-        description="Of the encoder; 3 as published, 1 is faster and sees wider surroundings",
+    encoder_kind: Literal["code", "unet"] = Field(
+        "code",
+        title="Encoder",
+        description="As released, which sees little of the surroundings, or the paper's U-Net",
     )
     norm: Literal["channel", "batch"] = Field(
         "channel",
@@ -118,12 +118,12 @@ class RasaloreRecipe(Recipe):
             "optimiser_kind": "adamw",
             "learning_rate": 3e-3,
             "clip_norm": 1.0,
-            "batch_size": 8,
+            "batch_size": 16,
             "points_weight": 0.05,
             "scaled": True,
             "width": 8,
             "side": 8,
-            "pool_after": 1,
+            "encoder_kind": "unet",
             "norm": "batch",
             "dropout": 0.0,
             "turn": 20,
@@ -133,7 +133,7 @@ class RasaloreRecipe(Recipe):
             "workers": 1,
             "synthetic_cases": 128,
             "synthetic_patients": 64,
-            "epochs": 16,
+            "epochs": 15,
         }
     }
 
@@ -180,7 +180,7 @@ class RasaloreRecipe(Recipe):
     def _shape(self) -> dict[str, Any]:
         """What a bridge has settled, if there is one."""
         settled = self.bridge or self.options
-        return {key: getattr(settled, key) for key in ("width", "scaled", "pool_after", "norm")}
+        return {key: getattr(settled, key) for key in ("width", "scaled", "encoder_kind", "norm")}
 
     def dataset(self, *, held_out: bool) -> SliceSamples:
         """Slices of the cases; the held-out ones are the same every time."""

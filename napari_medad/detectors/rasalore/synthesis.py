@@ -24,7 +24,7 @@ APART_MM = 7.0
 """Distance of a scan's slices: neighbours would teach the same."""
 HEALTHY_SCANS = 0.2
 """Share of scans without any lesion."""
-WHOLE_HEADS = 0.25
+WHOLE_HEADS = 0.3
 """Share of scans that keep skull, scalp and face."""
 FOLDED = 0.8
 """Share of scans with sharp sulci."""
@@ -33,17 +33,18 @@ SLICES = 12
 CONTRASTS = {"t2f": 0.28, "t2w": 0.22, "t1c": 0.2, "t1n": 0.12, RANDOM: 0.18}
 """How often each contrast is drawn where the network does not tell them apart."""
 KINDS = {
-    "tumour": 0.3,
+    "tumour": 0.28,
     "glioma": 0.2,
-    "metastases": 0.12,
-    "patches": 0.16,
+    "metastases": 0.1,
+    "patches": 0.12,
+    "spots": 0.08,
     "stroke": 0.1,
-    "cavity": 0.05,
-    "haemorrhage": 0.07,
+    "cavity": 0.06,
+    "haemorrhage": 0.06,
 }
 """How often each kind of lesion is drawn."""
-LARGEST = 34.0
-"""Longest half-axis of a lesion without its oedema, mm."""
+LARGEST = 45.0
+"""Longest half-axis of a lesion with its oedema, mm."""
 HELD_OUT_SEED = 1_000_003
 
 
@@ -73,10 +74,14 @@ def make_patient(seed: int) -> Patient:
 
 
 def grown_lesions(rng: np.random.Generator, kinds: Sequence[str]) -> list[Lesion]:
-    """Lesions up to twice as large as the phantom's, since what patients have often is."""
-    planned = plan_lesions(rng, kinds)
-    factor = rng.uniform(1, 2)
-    return [replace(p, radii=np.minimum(p.radii * factor, LARGEST)) for p in planned]
+    """Lesions of about half to twice the phantom's size: what patients have varies more."""
+    factor = 0.6 * (2 / 0.6) ** rng.random()
+    grown = []
+    for lesion in plan_lesions(rng, kinds):
+        outermost = max(part["reach"] for part in lesion_kinds()[lesion.kind]["parts"])
+        most = LARGEST / (outermost * lesion.radii.max())
+        grown.append(replace(lesion, radii=lesion.radii * min(factor, most)))
+    return grown
 
 
 def draw_kinds(rng: np.random.Generator, count: int) -> list[str]:

@@ -40,14 +40,14 @@ def with_head(
     image = np.pad(volume.array.astype(np.float32), pads)
     brain = image > 0
     typical = float(np.median(image[brain]))
-    skull, scalp = rng.uniform(2, 8), rng.uniform(3, 9)
+    skull, scalp = rng.uniform(2, 9), rng.uniform(3, 13)
     outside = _distance(~brain, spacing)
     head = (outside < skull + scalp) | _face(brain, rng)
     skin = _distance(head, spacing) < scalp * rng.uniform(0.5, 1)
     soft = _patchwork(rng, brain.shape, spacing)
     values = np.where(outside < skull, rng.uniform(0.02, 0.3), soft)
     grain = 1 + 0.25 * smooth_noise(rng, brain.shape, 2 / spacing)
-    values = np.where(skin, rng.uniform(0.6, 2.5) * grain, values)
+    values = np.where(skin, rng.uniform(0.6, 4) * grain, values)
     noise = 1 + 0.04 * rng.standard_normal(brain.shape, np.float32)
     around = np.clip(typical * values * noise, 1, 32767) * head
     affine = volume.affine.copy()

@@ -100,7 +100,7 @@ def draw_lesions(
         not know, lesions are brighter or darker than what is under them.
     faintest : float
         0..1; each lesion keeps between this share and all of its contrast, and where it is
-        less than 1 has a border and an inside as uneven as they come.
+        less than 1 has a border and an inside as uneven as they come and stays on its side.
 
     Returns
     -------
@@ -116,6 +116,8 @@ def draw_lesions(
         distance = _distance(lesion, anatomy, box, rng)
         inside = anatomy.brain[box] & _not_ventricle(anatomy, box)
         parts = lesion_kinds()[lesion.kind]["parts"]
+        if faintest < 1:
+            inside = inside * _own_side(lesion, anatomy, box)
         strength = rng.uniform(faintest, 1.0) if faintest < 1 else 1.0
         soft = rng.uniform(0, 0.3) * lesion.radii.min() / anatomy.spacing if faintest < 1 else 0.0
         for level, part in reversed(list(enumerate(parts, start=1))):
@@ -219,6 +221,14 @@ def _distance(
     noise = ndimage.gaussian_filter(rng.standard_normal(radius.shape), grain)
     noise /= max(float(noise.std()), 1e-6)
     return radius * (1 + lesion.roughness * noise)
+
+
+def _own_side(lesion: Lesion, anatomy: Anatomy, box: tuple[slice, ...]) -> np.ndarray:
+    """1 on the lesion's side of the falx, falling to 0 some mm past it; most never cross it."""
+    x = np.arange(box[2].start, box[2].stop) * anatomy.affine[0, 0] + anatomy.affine[0, 3]
+    beyond = -x * np.sign(lesion.centre[0])
+    past = max(4.0, 8.0 - abs(float(lesion.centre[0])))
+    return np.clip((past - beyond) / 3 + 1, 0, 1)
 
 
 def _not_ventricle(anatomy: Anatomy, box: tuple[slice, ...]) -> np.ndarray:

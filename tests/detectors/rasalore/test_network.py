@@ -52,6 +52,21 @@ EMBEDDING = [
 ]
 
 
+def test_only_the_unet_sees_far() -> None:
+    def reaches(kind: str) -> bool:
+        torch.manual_seed(0)
+        network = Rasalore(width=4, side=8, encoder_kind=kind, scaled=True).eval()
+        image = torch.full((1, 1, 128, 128), 90.0)
+        changed = image.clone()
+        changed[..., 60:68] = 255
+        (_, before), (_, after) = network.encoder(image), network.encoder(changed)
+        assert before.shape == (1, 32, 64, 64)
+        return bool((before - after)[..., :8].any())
+
+    assert reaches("unet")
+    assert not reaches("code")
+
+
 def test_branches_share_encoder_and_decoder_but_not_points() -> None:
     network = Rasalore(width=2, side=8, modalities=("t1n", "t2f")).eval()
     image = torch.rand(1, 1, 128, 128) * 255
