@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from napari_medad.backbones.clip.catalogue import Shape, backbone
-from napari_medad.backbones.clip.load import Activation, Clip, load_clip
+from napari_medad.backbones.clip.load import Activation, Clip, shared_clip
 from napari_medad.backbones.clip.pictures import maps_on, pictures_of, unseen
 from napari_medad.backbones.clip.untrained import fill
 from napari_medad.detectors.card import Card
@@ -134,12 +134,14 @@ class ClipDetector(SliceDetector):
             If its weights are not on this machine.
         """
         chosen = self.settings.activation
-        return load_clip(
+        return shared_clip(
             self.backbone_name,
             activation=self.activation if chosen == "auto" else chosen,
             weights=self.settings.backbone_weights or self.clip_file,
             untrained=self.untrained,
-        ).to(self.device.name)
+            device=self.device.name,
+            bf16=self.device.precision == "bf16",
+        )
 
     def prepare(self, case: Case) -> View:
         """The grey scale of the whole foreground, and the prompts' features."""

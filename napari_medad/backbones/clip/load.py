@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor, nn
@@ -100,6 +101,31 @@ def load_clip(
         fill(vision.module, "visual.")
         fill(text.module)
     return Clip(described, vision, text, activation, "+".join(checksums))
+
+
+def shared_clip(
+    name: str, *, activation: Activation, weights: str, untrained: bool, device: str, bf16: bool
+) -> Clip:
+    """The CLIP that is held for these files and this device already, else a new one.
+
+    Detectors of one run thus have one CLIP, whose passes and text features they share. Unlike
+    that of `load_clip` it must not be moved, and with `bf16` its vision tower is for use under
+    autocast only.
+    """
+    paths = [Path(weights).expanduser()] if weights else [f.path for f in backbone(name).files]
+    stats = [path.stat() for path in paths if path.is_file()]
+    state = tuple((s.st_mtime_ns, s.st_size) for s in stats)
+    key = (name, activation, *paths, state, untrained, device, bf16)
+    clip = _held.get(key)
+    if clip is None:
+        clip = load_clip(name, activation=activation, weights=weights, untrained=untrained)
+        _held[key] = clip.to(device)
+        if bf16 and isinstance(clip.vision, Vit):
+            clip.vision.round_matrices()
+    return clip
+
+
+_held: WeakValueDictionary[tuple[object, ...], Clip] = WeakValueDictionary()
 
 
 def _files(described: Backbone, weights: str) -> list[Path]:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_medad.backbones.clip.vision import Prompting
+from napari_medad.backbones.clip.vision import OpenClipBlock, Prompting, whole
 from napari_medad.errors import MedadError
 
 Encode = Callable[[str], list[int]]
@@ -89,12 +89,15 @@ class ClipText(Text):
     def encode(self, embedded: Tensor, ids: Tensor, prompting: Prompting | None = None) -> Tensor:
         """The state of the end token after the last block, projected."""
         clip: Any = self.module
-        x = embedded + clip.positional_embedding
+        ends = ids.argmax(-1).expand(len(embedded))
+        length = int(ends.max()) + 1  # tokens attend to earlier ones only: the rest says nothing
+        x = embedded[:, :length] + clip.positional_embedding[:length]
         for i, block in enumerate(clip.transformer.resblocks):
             x = x if prompting is None else prompting(i, x)
-            x = block(x, attn_mask=clip.attn_mask)
-        ends = ids.argmax(-1).expand(len(x))
-        return clip.ln_final(x)[torch.arange(len(x)), ends] @ clip.text_projection
+            x = whole(OpenClipBlock(block), x, causal=True)
+        with torch.autocast(x.device.type, enabled=False):
+            last = clip.ln_final(x.float())[torch.arange(len(x)), ends]
+            return last @ clip.text_projection
 
 
 class BertText(Text):

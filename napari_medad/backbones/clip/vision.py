@@ -1,12 +1,14 @@
 """What dense methods read of a frozen vision tower: tokens of any block, on any image size.
 
-The towers are open_clip's and timm's own modules, unmodified. Blocks are run as they are;
-where a method needs another attention, it is computed from the block's own parameters.
+The towers are open_clip's and timm's own modules, unmodified. Attention, the ordinary one and
+that of values to values, is computed from the blocks' own parameters by torch's fused kernel:
+torch's MultiheadAttention is many times slower in bfloat16 on processors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -14,6 +16,7 @@ import torch.nn.functional as F
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
+from napari_medad.backbones.clip.passes import pass_of
 from napari_medad.backbones.clip.positions import Resize, resized_positions
 
 Prompting = Callable[[int, Tensor], Tensor]
@@ -45,11 +48,8 @@ class Seen(NamedTuple):
 class Block(Protocol):
     """A transformer block taken apart."""
 
+    block: nn.Module
     heads: int
-
-    def whole(self, x: Tensor) -> Tensor:
-        """The block as it is, [b, n, c]."""
-        ...
 
     def qkv(self, x: Tensor) -> Tensor:
         """Queries, keys and values [b, n, 3 c] of normalised tokens."""
@@ -71,9 +71,6 @@ class OpenClipBlock:
         self.block = block
         self.heads = block.attn.num_heads
 
-    def whole(self, x: Tensor) -> Tensor:  # noqa: D102
-        return self.block(x)
-
     def qkv(self, x: Tensor) -> Tensor:  # noqa: D102
         attention = self.block.attn
         return F.linear(self.block.ln_1(x), attention.in_proj_weight, attention.in_proj_bias)
@@ -92,9 +89,6 @@ class TimmBlock:
     def __init__(self, block: Any) -> None:
         self.block = block
         self.heads = block.attn.num_heads
-
-    def whole(self, x: Tensor) -> Tensor:  # noqa: D102
-        return self.block(x)
 
     def qkv(self, x: Tensor) -> Tensor:  # noqa: D102
         return self.block.attn.qkv(self.block.norm1(x))
@@ -129,9 +123,17 @@ class Vit:
             self.norm_after = trunk.norm
         self._trunk = trunk
 
+    def round_matrices(self) -> None:
+        """Round the blocks' weights to bfloat16 once, as autocast would for every batch anew."""
+        matrices = (nn.Linear, nn.Conv2d, nn.MultiheadAttention)
+        for part in (self.conv, *(block.block for block in self.blocks)):
+            for module in (m for m in part.modules() if isinstance(m, matrices)):
+                for parameter in module.parameters(recurse=False):
+                    parameter.data = parameter.data.bfloat16()
+
     def embed(self, images: Tensor, how: Resize) -> tuple[Tensor, tuple[int, int]]:
         """Tokens [b, 1 + h * w, c] before the first block, and their grid."""
-        patches = self.conv(images)
+        patches = self.conv(images).float()
         grid = (patches.shape[2], patches.shape[3])
         patches = rearrange(patches, "b c h w -> b (h w) c")
         if self._trunk is None:
@@ -144,11 +146,12 @@ class Vit:
         return self.norm_before(torch.cat([first, patches], 1) + positions), grid
 
     def project(self, x: Tensor, *, norm: bool = True) -> Tensor:
-        """Tokens [..., c] in the joint space [..., joint]."""
-        x = self.norm_after(x) if norm else x
-        if self._trunk is not None:
-            return self.module.head(x)  # type: ignore[operator]
-        return x @ self.module.proj  # type: ignore[operator]
+        """Tokens [..., c] in the joint space [..., joint], always in fp32 (see `cosine`)."""
+        with torch.autocast(x.device.type, enabled=False):
+            x = self.norm_after(x.float()) if norm else x.float()
+            if self._trunk is not None:
+                return self.module.head(x)  # type: ignore[operator]
+            return x @ self.module.proj  # type: ignore[operator]
 
     def look(
         self, images: Tensor, layers: Sequence[int], how: Resize, prompting: Prompting | None = None
@@ -167,8 +170,12 @@ class Vit:
         x, grid = self.embed(images, how)
         count = x.shape[1]
         held: dict[int, Stage] = {}
+        plain = pass_of(self, x)
         for i, block in enumerate(self.blocks):
-            x = block.whole(x if prompting is None else prompting(i, x))
+            if prompting is not None:
+                x = whole(block, prompting(i, x))
+            else:
+                x = plain.step(i, partial(whole, block, x))
             if i + 1 in layers:
                 held[i + 1] = Stage(x[:, 1:count], grid)
         return Seen(self.project(x[:, 0]), [held[layer] for layer in layers])
@@ -197,24 +204,38 @@ class Vit:
         h, grid = self.embed(images, how)
         p = h
         held: dict[int, Stage] = {}
+        plain = pass_of(self, h)
         for i, block in enumerate(self.blocks):
             if i < first:
-                p = h = block.whole(h)
+                p = h = plain.step(i, partial(whole, block, h))
             else:
-                attended, by_values = dual_attention(block, h)
-                p, h = p + by_values, block.after(h, attended)
+                q, k, v = split(block, h)
+                p = p + attention(block, v, v, v)
+                h = plain.step(i, partial(_ordinary, block, h, q, k, v))
             if i + 1 in layers:
                 held[i + 1] = Stage(self.project(p[:, 1:]), grid)
         feature = self.project(h[:, 0], norm=norm_feature)
         return Seen(feature, [held[layer] for layer in layers])
 
 
-def dual_attention(block: Block, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Ordinary attention and V-V attention of a block, both [b, n, c]."""
-    q, k, v = rearrange(block.qkv(x), "b n (t h d) -> t b h n d", t=3, h=block.heads)
-    both = (F.scaled_dot_product_attention(a, b, v) for a, b in ((q, k), (v, v)))
-    ordinary, by_values = (block.out(rearrange(a, "b h n d -> b n (h d)")) for a in both)
-    return ordinary, by_values
+def whole(block: Block, x: Tensor, *, causal: bool = False) -> Tensor:
+    """A block as it is, [b, n, c]; if causal, tokens attend to earlier ones only."""
+    return block.after(x, attention(block, *split(block, x), causal=causal))
+
+
+def _ordinary(block: Block, x: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return block.after(x, attention(block, q, k, v))
+
+
+def split(block: Block, x: Tensor) -> Tensor:
+    """Queries, keys and values [3, b, heads, n, d] of tokens [b, n, c]."""
+    return rearrange(block.qkv(x), "b n (t h d) -> t b h n d", t=3, h=block.heads)
+
+
+def attention(block: Block, q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False) -> Tensor:
+    """What attention adds to tokens, [b, n, c], of [b, heads, n, d]."""
+    attended = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    return block.out(rearrange(attended, "b h n d -> b n (h d)"))
 
 
 class ResNet:
@@ -233,10 +254,11 @@ class ResNet:
     ) -> Seen:
         """The pooled image feature and the maps of stages 1 to 4 as tokens."""
         visual: Any = self.module
-        x = visual.stem(images)
+        plain = pass_of(self, images)
+        x = plain.step(0, partial(visual.stem, images))
         held = {}
         for i in range(1, 5):
-            x = getattr(visual, f"layer{i}")(x)
+            x = plain.step(i, partial(getattr(visual, f"layer{i}"), x))
             held[i] = Stage(rearrange(x, "b c h w -> b (h w) c"), (x.shape[2], x.shape[3]))
         pool = visual.attnpool
         table = resized_positions(pool.positional_embedding, held[4].grid, how)

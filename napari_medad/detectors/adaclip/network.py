@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange, repeat
+from einops import rearrange
 from torch import Tensor, nn
 
 from napari_medad.backbones.clip.catalogue import Shape
@@ -115,18 +115,13 @@ class AdaClip(nn.Module):
 
     def text(self, clip: Clip, dynamic: Tensor, sentences: Sentences) -> Tensor:
         """Unit features [b, 2, joint] of the sentences, given each image's [b, length, c]."""
-        made = [self._ensembles(clip, prompts, sentences) for prompts in dynamic]
-        return F.normalize(torch.stack(made), dim=-1)
-
-    def _ensembles(self, clip: Clip, dynamic: Tensor, sentences: Sentences) -> Tensor:
-        """Mean features [2, joint] for one image."""
-        prompting = overwritten(dynamic, self.text_static)
-        count = len(sentences.normal)
-        ids = torch.cat(sentences)
-        features = clip.text.encode(clip.text.embed(ids), ids, prompting)
-        unit = F.normalize(features, dim=-1)
-        means = torch.stack([unit[:count].mean(0), unit[count:].mean(0)])
-        return F.normalize(means, dim=-1)
+        ids, images = torch.cat(sentences), len(dynamic)
+        prompting = overwritten(dynamic.repeat_interleave(len(ids), 0), self.text_static)
+        each = ids.repeat(images, 1)
+        features = clip.text.encode(clip.text.embed(each), each, prompting)
+        sides = F.normalize(features, dim=-1).unflatten(0, (images, len(ids)))
+        means = [side.mean(1) for side in sides.split([len(side) for side in sentences], 1)]
+        return F.normalize(torch.stack(means, 1), dim=-1)
 
 
 def appended(dynamic: Tensor, static: Tensor) -> Prompting:
@@ -153,15 +148,15 @@ def overwritten(dynamic: Tensor, static: Tensor) -> Prompting:
 
     Parameters
     ----------
-    dynamic : Tensor [length, c]
+    dynamic : Tensor [n, length, c]
     static : Tensor [depth, length, c]
     """
 
     def prompting(block: int, x: Tensor) -> Tensor:
         if not 1 <= block < len(static):
             return x
-        prompts = repeat(rounded(dynamic + static[block], x), "n c -> b n c", b=len(x))
-        return torch.cat([x[:, :1], prompts, x[:, 1 + len(dynamic) :]], 1)
+        prompts = rounded(dynamic + static[block], x)
+        return torch.cat([x[:, :1], prompts, x[:, 1 + prompts.shape[1] :]], 1)
 
     return prompting
 

@@ -5,6 +5,7 @@ from torch.testing import assert_close
 
 from napari_medad.backbones.clip.positions import resized_positions
 from napari_medad.backbones.clip.untrained import numbers
+from napari_medad.backbones.clip.vision import whole
 
 LAYERS = (1, 2, 3, 4)
 
@@ -63,7 +64,7 @@ def test_values_attend_to_values(name, first, request):
                 torch.softmax(v @ v.transpose(1, 2) / v.shape[-1] ** 0.5, -1) @ v for v in values
             ]
             p = p + block.out(torch.cat(heads, -1))
-        h = block.whole(h)
+        h = whole(block, h)
         p = h if number < first else p
         local = seen.stages[number].tokens
         assert_close(local, vision.project(p[:, 1:]), atol=1e-4, rtol=1e-4)
