@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from napari_medad.detectors.registry import load_detector
     from napari_medad.errors import Cancelled, MedadError
     from napari_medad.evaluation.case import evaluate
-    from napari_medad.inference.run import detect
+    from napari_medad.inference.run import detect, detect_all
     from napari_medad.training.loop import train
     from napari_medad.volumes.reader import read_study
 else:
@@ -27,6 +27,7 @@ _HOMES = {
     "Cancelled": ("napari_medad.errors", "Cancelled"),
     "MedadError": ("napari_medad.errors", "MedadError"),
     "detect": ("napari_medad.inference.run", "detect"),
+    "detect_all": ("napari_medad.inference.run", "detect_all"),
     "evaluate": ("napari_medad.evaluation.case", "evaluate"),
     "load_detector": ("napari_medad.detectors.registry", "load_detector"),
     "read_study": ("napari_medad.volumes.reader", "read_study"),
@@ -36,6 +37,7 @@ __all__ = [
     "Cancelled",
     "MedadError",
     "detect",
+    "detect_all",
     "detectors",
     "evaluate",
     "load_detector",

@@ -40,7 +40,10 @@ def detect(
         Path | None,
         typer.Argument(metavar="INPUT", help="Image file, study folder or DICOM series."),
     ] = None,
-    detector: Annotated[str | None, typer.Option(help="Name from `medad detectors`.")] = None,
+    detector: Annotated[
+        str | None,
+        typer.Option(metavar="NAME[,NAME...]", help="Names from `medad detectors`."),
+    ] = None,
     volume: Annotated[
         str | None, typer.Option(help="Which volume to look at: t2f, ct, ...")
     ] = None,
@@ -68,7 +71,10 @@ def detect(
         bool, typer.Option("--force", help="With --again: also where the input has changed.")
     ] = False,
 ) -> None:
-    """Run a detector over a scan; write its maps, findings and run record."""
+    """Run detectors over a scan; write their maps, findings and run records.
+
+    Several detectors on one CLIP share its passes. `--set NAME.key=value` is for one of them.
+    """
     run = given(
         volume=volume,
         prompt=prompt,
@@ -80,16 +86,18 @@ def detect(
     where = given(device=device, precision=precision)
     if again is not None:
         fixed = given(detector=detector, weights=weights, frame=frame, set=settings or None, **run)
-        detection = _again(again, source, fixed, force, where)
+        detections = [_again(again, source, fixed, force, where)]
     else:
-        loading = {**where, **given(weights=weights), **assignments(settings)}
-        detection = _first(source, detector, frame, loading, run)
-    if not detection.foreground.any():
-        raise MedadError(
-            f"The volume '{detection.record.volume}' of {detection.study.name} is the same "
-            "everywhere, so there is nothing to detect; check the file, or choose another --volume."
-        )
-    _report(detection, detection.save(out))
+        loading = {**where, **given(weights=weights)}
+        detections = _first(source, detector, frame, loading, assignments(settings), run)
+    for detection in detections:
+        if not detection.foreground.any():
+            raise MedadError(
+                f"The volume '{detection.record.volume}' of {detection.study.name} is the same "
+                "everywhere, so there is nothing to detect; check the file, or choose another "
+                "--volume."
+            )
+        _report(detection, detection.save(out))
 
 
 def _first(
@@ -97,20 +105,41 @@ def _first(
     detector: str | None,
     frame: int | None,
     loading: dict[str, Any],
+    settings: dict[str, str],
     run: dict[str, Any],
-) -> Any:
-    from napari_medad import detect, load_detector, read_study
+) -> list[Any]:
+    from napari_medad import detect_all, load_detector, read_study
     from napari_medad.detectors.registry import card, cards
 
     if source is None:
         raise MedadError("INPUT is missing; give an image file, a study folder or a DICOM series.")
     if detector is None:
         raise MedadError(f"--detector is missing; there are: {', '.join(cards())}.")
-    card(detector)
+    names = [name.strip() for name in detector.split(",")]
+    for name in names:
+        card(name)
+    if len(set(names)) < len(names):
+        raise MedadError(f"--detector names one twice: {detector}; name each once.")
     study = read_study(source, **given(frame=frame))
-    loaded = load_detector(detector, **loading)
+    each = _settings_of(names, settings)
+    loaded = [load_detector(name, **loading, **each[name]) for name in names]
     with progress_bar(detector) as report:
-        return detect(study, loaded, progress=report, **run)
+        return detect_all(study, loaded, progress=report, **run)
+
+
+def _settings_of(names: list[str], settings: dict[str, str]) -> dict[str, dict[str, str]]:
+    """For each detector the settings without a name before them, and those with its own."""
+    found: dict[str, dict[str, str]] = {name: {} for name in names}
+    for key, value in sorted(settings.items(), key=lambda item: "." in item[0]):
+        name, dot, own = key.rpartition(".")
+        if dot and name not in found:
+            raise MedadError(
+                f"--set {key}={value} is for '{name}', which does not run; there runs: "
+                f"{', '.join(names)}."
+            )
+        for chosen in [name] if dot else names:
+            found[chosen][own] = value
+    return found
 
 
 def _again(

@@ -143,6 +143,11 @@ class ClipDetector(SliceDetector):
             bf16=self.device.precision == "bf16",
         )
 
+    @property
+    def looks_through(self) -> Clip:
+        """The CLIP, whose passes over the same pictures are shared."""
+        return self.clip
+
     def prepare(self, case: Case) -> View:
         """The grey scale of the whole foreground, and the prompts' features."""
         self.check()

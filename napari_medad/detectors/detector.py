@@ -129,6 +129,14 @@ class Detector(ABC):
         self.load(weights)
 
     @property
+    def looks_through(self) -> object | None:
+        """A frozen backbone; detectors with the same one look at each batch together.
+
+        They must draw no random numbers of torch's own generator.
+        """
+        return None
+
+    @property
     def info(self) -> Card:
         """The detector's card."""
         return self.card
