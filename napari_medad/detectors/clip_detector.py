@@ -92,8 +92,27 @@ class ClipDetector(SliceDetector):
         if self.adapters.tensors is None:
             fill(network, f"{self.card.name}.")
         else:
-            load_into(network, self.adapters.tensors, str(found.path))
+            self._fill(network, str(found.path))
         self.network = network.eval().requires_grad_(False).to(self.device.name)
+
+    def _fill(self, network: nn.Module, path: str) -> None:
+        """Load the adapters' tensors; another CLIP than theirs is named if they do not fit."""
+        assert self.adapters.tensors is not None
+        try:
+            load_into(network, self.adapters.tensors, path)
+        except MedadError as misfit:
+            own = self._own_backbone()
+            if own in (None, self.backbone_name):
+                raise
+            raise MedadError(
+                f"The weights '{self.weights.name}' of {self.card.name} were learned for the CLIP "
+                f"{own}, not for {self.backbone_name}; leave the setting 'backbone' at auto, or "
+                f"train for that CLIP. ({misfit})"
+            ) from None
+
+    def _own_backbone(self) -> str | None:
+        """The CLIP that the adapters were learned for, as far as they say."""
+        return self.adapters.settings.get("backbone")
 
     @abstractmethod
     def build(self, shape: Shape, settings: Mapping[str, Any]) -> nn.Module:
@@ -201,7 +220,10 @@ class ClipDetector(SliceDetector):
         """Which CLIP looked, and what it did not see."""
         clip = self.clip
         known = f"sha256 {clip.sha256}" if clip.sha256 else "random weights"
-        notes = [f"CLIP: {clip.backbone.name}, {clip.activation}, {known}."]
+        notes = [f"CLIP: {clip.backbone.name}, {clip.activation}, {known}.", *sorted(clip.remarks)]
+        own = self._own_backbone()
+        if own not in (None, self.backbone_name):
+            notes.append(f"The adapters were learned for the CLIP {own}, which is another name.")
         rest = unseen(self.size, clip.backbone.patch) if clip.shape.kind == "vit" else 0
         if rest:
             notes.append(

@@ -1,5 +1,7 @@
 """What detectors on a CLIP share, looked at through AnomalyCLIP."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
@@ -100,3 +102,40 @@ def test_variants_of_the_layers(study):
     )
     assert np.allclose(before, 4 * last, atol=1e-5)
     assert not np.allclose(paper, before, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["anomalyclip", "vand", "anovl", "adaclip"])
+@pytest.mark.parametrize("backbone", ["tiny-pmc", "tiny-biomed"])
+def test_every_method_stands_on_every_clip(study, name, backbone):
+    few = {} if name == "anomalyclip" else {"templates": ("a photo of the {}",)}
+    settings = {"backbone": backbone, "image_size": 64, "device": "cpu", **few}
+    detector = load_detector(name, weights="untrained", **settings)
+    detection = medad.detect(study, detector)
+    assert any(f"CLIP: {backbone}" in note for note in detection.record.notes)
+    assert np.isfinite(detection.maps["anomaly"]).all()
+    assert detection.maps["anomaly"].std() > 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"backbone": "vit-xxl"}, "There is no CLIP backbone 'vit-xxl'; use vit-l-14-336"),
+        ({"templates": ("a {} " + "very " * 80,)}, "tokens, but this CLIP reads 77; shorten it"),
+        ({"object": " "}, "The setting 'object' is empty; name what the images show"),
+        ({"normal": ("",)}, "'normal' must have {} once, where the object stands"),
+        ({"abnormal": ("damaged",)}, "The entry 'damaged' of the setting 'abnormal' must have {}"),
+        ({"templates": ("a {} of a {}",)}, "of the setting 'templates' must have {} once"),
+    ],
+)
+@pytest.mark.parametrize("name", ["vand", "anovl", "adaclip"])
+def test_wrong_prompts_and_backbones_are_one_sentence(study, name, settings, sentence):
+    with pytest.raises(MedadError) as told:
+        medad.detect(study, load_detector(name, weights="untrained", device="cpu", **settings))
+    assert sentence in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_a_cache_that_cannot_be_written_is_noted(study, monkeypatch):
+    detector = load()
+    monkeypatch.setitem(detector.__dict__, "clip", replace(detector.clip, remarks={"Not kept."}))
+    assert "Not kept." in medad.detect(study, detector).record.notes

@@ -95,6 +95,22 @@ def test_trained_prompts_load_and_keep_their_threshold(tmp_path):
     assert record.threshold_source == "best F1 on the held-out slices of the training"
 
 
+@pytest.mark.parametrize("name", ["anomalyclip", "vand", "adaclip"])
+def test_adapters_of_pmc_clip_are_trained_and_refused_by_another(tmp_path, name):
+    options = {**OPTIONS, "backbone": "tiny-pmc", "image_size": 64}
+    model = medad.train(name, [example()], tmp_path / "run", options=options, device="cpu")
+    assert model.settings["backbone"] == "tiny-pmc"
+    detector = load_detector(name, weights=str(model.path), device="cpu")
+    study = Study.from_volumes("case", {"t2f": scan(lesion=True)[0]})
+    detection = medad.detect(study, detector)
+    assert detector.clip.backbone.name == "tiny-pmc"
+    assert detection.record.weights.state == "trained"
+    assert detection.maps["anomaly"].std() > 0
+    with pytest.raises(MedadError, match="learned for .*CLIP"):
+        other = load_detector(name, weights=str(model.path), device="cpu", backbone="tiny")
+        medad.detect(study, other)
+
+
 def test_learning_lowers_the_loss():
     recipe = card("anomalyclip").recipe_type()
     options = recipe.Options.parse(OPTIONS, "test")

@@ -43,6 +43,8 @@ class Clip:
         Of the weights' files, joined by "+"; empty for random weights.
     known : dict
         Features of prompts that were asked before; see `text_features`.
+    remarks : set of str
+        What users should know of this model on this machine.
     """
 
     backbone: Backbone
@@ -51,6 +53,7 @@ class Clip:
     activation: str
     sha256: str = ""
     known: dict[tuple[str, ...], Tensor] = field(default_factory=dict, repr=False)
+    remarks: set[str] = field(default_factory=set, repr=False)
 
     @property
     def shape(self) -> Shape:

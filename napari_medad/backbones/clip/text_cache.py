@@ -22,8 +22,8 @@ def text_features(clip: Clip, prompts: Sequence[str]) -> Tensor:
     """Features [n, joint] float32 of prompts, not normalised, from disk where they are known.
 
     They are kept by model, activation, sha256 of the weights, and the prompts. Those of random
-    weights are kept in memory only. A folder that is full or cannot be written costs time,
-    nothing else.
+    weights are kept in memory only. A folder that is full or cannot be written costs time, and
+    a remark in `Clip.remarks`, nothing else.
     """
     key = tuple(prompts)
     if key not in clip.known:
@@ -38,8 +38,14 @@ def _from_disk(clip: Clip, prompts: Sequence[str]) -> Tensor:
             return load_file(path)["features"]
     features = clip.text.features(prompts).float().cpu()
     if path is not None:
-        with suppress(OSError, MedadError), replacing(path) as part:
-            save_file({"features": features.contiguous()}, part)
+        try:
+            with replacing(path) as part:
+                save_file({"features": features.contiguous()}, part)
+        except (OSError, SafetensorError, MedadError):
+            clip.remarks.add(
+                f"The prompts' features could not be kept in {path.parent}, which is full or "
+                "cannot be written; every run has to read the prompts anew."
+            )
     return features
 
 

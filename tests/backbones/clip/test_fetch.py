@@ -15,7 +15,7 @@ from napari_medad.backbones.clip import fetch
 from napari_medad.backbones.clip.catalogue import Backbone, ModelFile, backbone
 from napari_medad.backbones.clip.fetch import add_backbone_file, fetch_backbone
 from napari_medad.cli import run
-from napari_medad.errors import MedadError
+from napari_medad.errors import Cancelled, MedadError
 from napari_medad.weights.installed import weights_home
 
 DATA = {"image.pth": b"image" * 1000, "vocab.txt": b"brain\n"}
@@ -70,6 +70,22 @@ def test_all_files_come_and_their_checksums_are_kept(model):
     assert ("image.pth", 5000, 5000) in told
     assert fetch_backbone("toy") == {}
     assert not list((weights_home() / ".downloads" / "toy").iterdir())
+
+
+def test_a_download_that_was_cut_off_is_finished_later(model, monkeypatch):
+    monkeypatch.setattr("napari_medad.weights.download.CHUNK", 1000)
+
+    def cut(name: str, done: int, total: int) -> None:
+        if done >= 2000:
+            raise Cancelled("Cancelled.")
+
+    with pytest.raises(Cancelled):
+        fetch_backbone("toy", cut)
+    (part,) = (weights_home() / ".downloads" / "toy").iterdir()
+    assert part.read_bytes() == DATA["image.pth"][:2000]
+    assert not model.files[0].path.exists()
+    fetch_backbone("toy")
+    assert [file.path.read_bytes() for file in model.files] == list(DATA.values())
 
 
 def test_a_file_that_changed_later_is_found_out(model):

@@ -79,7 +79,23 @@ def test_a_folder_that_cannot_be_written_costs_only_time(tiny, tmp_path, monkeyp
 
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("MEDAD_WEIGHTS", str(tmp_path / "file"))
-    assert text_features(replace(tiny, sha256="0" * 64, known={}), PROMPTS).shape == (3, 64)
+    weighted = replace(tiny, sha256="0" * 64, known={}, remarks=set())
+    assert_close(text_features(weighted, PROMPTS), tiny.text.features(PROMPTS))
+    (remark,) = weighted.remarks
+    assert f"could not be kept in {tmp_path / 'file' / 'clip' / 'text'}" in remark
+
+
+def test_a_full_disk_costs_only_time(tiny, monkeypatch):
+    from dataclasses import replace
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(text_cache, "save_file", full)
+    weighted = replace(tiny, sha256="0" * 64, known={}, remarks=set())
+    assert_close(text_features(weighted, PROMPTS), tiny.text.features(PROMPTS))
+    assert len(weighted.remarks) == 1
+    assert not any(path.is_file() for path in text_cache._path(weighted, PROMPTS).parent.iterdir())
 
 
 def test_a_broken_cache_file_is_computed_again(tiny):
