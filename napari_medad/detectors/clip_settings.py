@@ -58,6 +58,13 @@ class PromptSettings(ClipSettings):
         title="Object",
         description="What the images show, as it stands in the prompts",
     )
+    prompts: str = Field(
+        "",
+        title="Prompt file",
+        description="YAML file with the lists normal, abnormal and templates, or some of them; "
+        "empty: the paper's",
+        json_schema_extra={"advanced": True},
+    )
     normal: tuple[str, ...] = Field(
         (),
         title="Normal states",

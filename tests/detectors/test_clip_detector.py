@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import yaml
 from scipy.ndimage import gaussian_filter
 
 import napari_medad as medad
@@ -139,3 +140,18 @@ def test_a_cache_that_cannot_be_written_is_noted(study, monkeypatch):
     detector = load()
     monkeypatch.setitem(detector.__dict__, "clip", replace(detector.clip, remarks={"Not kept."}))
     assert "Not kept." in medad.detect(study, detector).record.notes
+
+
+@pytest.mark.parametrize("name", ["vand", "anovl", "adaclip"])
+def test_prompts_come_from_a_file_or_from_settings(study, tmp_path, name):
+    lists = {"normal": ["sound {}"], "abnormal": ["ill {}"], "templates": ["a scan of the {}"]}
+    path = tmp_path / "prompts.yaml"
+    path.write_text(yaml.safe_dump(lists))
+    maps = [
+        medad.detect(
+            study,
+            load_detector(name, weights="untrained", device="cpu", image_size=56, **given),
+        ).maps["anomaly"]
+        for given in ({"prompts": str(path)}, {k: tuple(v) for k, v in lists.items()})
+    ]
+    assert np.array_equal(*maps)

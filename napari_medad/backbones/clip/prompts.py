@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from typing import Literal, Self
 
 import yaml
 
 from napari_medad.errors import MedadError
+
+LISTS = ("normal", "abnormal", "templates")
+
+
+def _all_texts(entries: object) -> bool:
+    texts = isinstance(entries, list) and all(isinstance(entry, str) for entry in entries)
+    return texts and bool(entries)
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,29 @@ class Ensemble:
         """The `prompts.yaml` of a detector's package."""
         held = yaml.safe_load((files(package) / "prompts.yaml").read_text(encoding="utf-8"))
         return cls(tuple(held["normal"]), tuple(held["abnormal"]), tuple(held["templates"]))
+
+    def changed_by_file(self, path: str) -> Self:
+        """With the lists of a user's YAML file; the same where `path` is empty.
+
+        Raises
+        ------
+        MedadError
+            If the file cannot be read, or holds anything but these lists.
+        """
+        if not path:
+            return self
+        try:
+            held = yaml.safe_load(Path(path).expanduser().read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            reason = " ".join(str(error).split())
+            raise MedadError(f"The prompt file {path} cannot be read: {reason}.") from None
+        lists = held.items() if isinstance(held, dict) else ()
+        if not lists or any(k not in LISTS or not _all_texts(v) for k, v in lists):
+            raise MedadError(
+                f"The prompt file {path} must hold lists of texts named {', '.join(LISTS)}, none "
+                "of them empty, and nothing else."
+            )
+        return self.changed(**held)
 
     def changed(
         self,

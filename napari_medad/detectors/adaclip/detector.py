@@ -42,9 +42,8 @@ class AdaClipDetector(ClipDetector):
     def read_text(self) -> Sentences:
         """Token numbers; the features depend on each image."""
         asked = self.settings
-        ensemble = Ensemble.read(CARD.package).changed(
-            asked.normal, asked.abnormal, asked.templates
-        )
+        ensemble = Ensemble.read(CARD.package).changed_by_file(asked.prompts)
+        ensemble = ensemble.changed(asked.normal, asked.abnormal, asked.templates)
         sides = ensemble.sentences(asked.object.replace("-", " "))
         return Sentences(*(self.clip.text.tokens(side) for side in sides))
 

@@ -62,7 +62,8 @@ class AnovlDetector(ClipDetector):
     def read_text(self) -> Prompts:
         """Features of the states and of all their sentences."""
         asked = self.settings
-        spoken = ensemble(asked.domain).changed(asked.normal, asked.abnormal, asked.templates)
+        spoken = ensemble(asked.domain).changed_by_file(asked.prompts)
+        spoken = spoken.changed(asked.normal, asked.abnormal, asked.templates)
         read = read_prompts(self.clip, spoken, asked.object)
         return Prompts(*(features.to(self.device.name) for features in read))
 

@@ -121,9 +121,8 @@ class VandDetector(ClipDetector):
     def read_text(self) -> Tensor:
         """Unit features [2, joint] of the ensembles."""
         asked = self.settings
-        ensemble = Ensemble.read(CARD.package).changed(
-            asked.normal, asked.abnormal, asked.templates
-        )
+        ensemble = Ensemble.read(CARD.package).changed_by_file(asked.prompts)
+        ensemble = ensemble.changed(asked.normal, asked.abnormal, asked.templates)
         return prompt_features(self.clip, ensemble, asked.object).to(self.device.name)
 
     def judge(self, pictures: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:

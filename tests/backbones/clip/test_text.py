@@ -141,3 +141,30 @@ def test_a_state_without_a_place_for_the_object_is_refused(wrong):
 def test_an_object_must_have_a_name():
     with pytest.raises(MedadError, match="setting 'object' is empty"):
         ENSEMBLE.sentences(" ")
+
+
+def test_a_file_replaces_some_lists(tmp_path):
+    path = tmp_path / "prompts.yaml"
+    path.write_text("abnormal:\n  - '{} with a tumour, or a bleeding'\n")
+    changed = ENSEMBLE.changed_by_file(str(path))
+    assert changed.abnormal == ("{} with a tumour, or a bleeding",)
+    assert changed.normal == ENSEMBLE.normal
+    assert ENSEMBLE.changed_by_file("") is ENSEMBLE
+
+
+@pytest.mark.parametrize("text", ["", "- a {}", "states: ['a {}']", "normal: []", "normal: [1]"])
+def test_a_file_of_something_else_is_refused(tmp_path, text):
+    path = tmp_path / "prompts.yaml"
+    path.write_text(text)
+    with pytest.raises(MedadError, match="must hold lists of texts named normal, abnormal, templ"):
+        ENSEMBLE.changed_by_file(str(path))
+
+
+@pytest.mark.parametrize("text", ["normal: [", None])
+def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path, text):
+    path = tmp_path / "prompts.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(MedadError, match=r"prompts.yaml cannot be read: .*\.$") as told:
+        ENSEMBLE.changed_by_file(str(path))
+    assert "\n" not in str(told.value)
