@@ -30,7 +30,7 @@ FOLDED = 0.8
 """Share of scans with sharp sulci."""
 SLICES = 12
 """Slices taken of each scan."""
-CONTRASTS = {"t2f": 0.28, "t2w": 0.22, "t1c": 0.2, "t1n": 0.12, RANDOM: 0.18}
+CONTRASTS = {"t2f": 0.32, "t2w": 0.24, "t1c": 0.2, "t1n": 0.08, RANDOM: 0.16}
 """How often each contrast is drawn where the network does not tell them apart."""
 KINDS = {
     "tumour": 0.28,

@@ -119,7 +119,7 @@ def draw_lesions(
         if faintest < 1:
             inside = inside * _own_side(lesion, anatomy, box)
         strength = rng.uniform(faintest, 1.0) if faintest < 1 else 1.0
-        soft = rng.uniform(0, 0.3) * lesion.radii.min() / anatomy.spacing if faintest < 1 else 0.0
+        soft = rng.uniform(0, 0.2) * lesion.radii.min() / anatomy.spacing if faintest < 1 else 0.0
         for level, part in reversed(list(enumerate(parts, start=1))):
             weight = np.clip((part["reach"] - distance) / EDGE + 0.5, 0, 1) * inside
             if "only" in part:
@@ -137,7 +137,7 @@ def _uneven(weight: np.ndarray, soft: float, rng: np.random.Generator) -> np.nda
     """A weight with a border `soft` voxels wide and patches where it is weaker."""
     border = (0, min(soft, 3.0), min(soft, 3.0))
     patches = ndimage.gaussian_filter(rng.standard_normal(weight.shape, np.float32), (0, 4, 4))
-    patches *= rng.uniform(0, 0.35) / max(float(patches.std()), 1e-6)
+    patches *= rng.uniform(0, 0.25) / max(float(patches.std()), 1e-6)
     return ndimage.gaussian_filter(weight, border) * np.clip(1 - np.abs(patches), 0.2, 1)
 
 

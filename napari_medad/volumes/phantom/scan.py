@@ -23,7 +23,7 @@ from napari_medad.volumes.volume import Volume
 RANDOM = "random"
 """A contrast that no scanner makes: every tissue and lesion at random, so that a network learns
 what stands out and not what is bright."""
-FAINTEST = 0.7
+FAINTEST = 0.8
 """How much of a lesion's contrast the faintest one has."""
 
 
