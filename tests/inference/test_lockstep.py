@@ -48,6 +48,13 @@ def test_detectors_on_one_clip_share_its_blocks_and_say_the_same(slices):
         assert other.record.duration_s > 0
 
 
+@pytest.mark.parametrize("name", ["tiny-pmc", "tiny-biomed"])
+def test_methods_of_two_activations_are_one_on_clips_with_only_one(name):
+    settings = {"backbone": name, "image_size": 64, "device": "cpu"}
+    detectors = [load_detector(n, weights="untrained", **settings) for n in NAMES]
+    assert len({id(detector.clip) for detector in detectors}) == 1
+
+
 def test_detectors_without_a_backbone_follow_one_another(doubling, scoring, study):
     reports = []
     two = detect_all(study, [doubling, scoring], progress=lambda p: reports.append(p.done))

@@ -115,7 +115,10 @@ def shared_clip(
     that of `load_clip` it must not be moved, and with `bf16` its vision tower is for use under
     autocast only.
     """
-    paths = [Path(weights).expanduser()] if weights else [f.path for f in backbone(name).files]
+    described = backbone(name)
+    if activation == "trained" or described.kind != "open_clip":  # these have one of their own
+        activation = "quickgelu" if described.quick_gelu else "gelu"
+    paths = [Path(weights).expanduser()] if weights else [f.path for f in described.files]
     stats = [path.stat() for path in paths if path.is_file()]
     state = tuple((s.st_mtime_ns, s.st_size) for s in stats)
     key = (name, activation, *paths, state, untrained, device, bf16)
