@@ -3,7 +3,7 @@
 Run from the repository's root with a display (`xvfb-run -s "-screen 0 1680x1050x24"`):
 
     python docs/screenshots.py            # all pictures
-    python docs/screenshots.py hero       # one of: hero, detect, findings, train
+    python docs/screenshots.py hero       # one of: hero, detect, prompts, findings, train
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 import napari
 from napari.settings import get_settings
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication, QWidget
+from qtpy.QtWidgets import QApplication, QScrollArea, QWidget
 
 from napari_medad.viewer.app import open_docks, raise_dock
 from napari_medad.viewer.docks.detect import DetectDock
@@ -112,6 +112,25 @@ def detect(study: Study, theme: str) -> None:
     viewer.close()
 
 
+def prompts(study: Study, theme: str) -> None:
+    """The Detect dock's prompts and normal scans, for a detector on CLIP."""
+    viewer, dock, _ = window(theme)
+    add_study(viewer, study)
+    dock.choose("vand")
+    raise_dock(dock)
+    dock.prompts.expand(animate=False)
+    dock.references.expand(animate=False)
+    dock.references.slices_edit.setText("60-64")
+    dock.references.add_button.click()
+    settle()
+    scroll = dock.findChild(QScrollArea)
+    assert scroll is not None
+    scroll.ensureWidgetVisible(dock.references)
+    settle()
+    save(dock, f"detect-prompts-{theme}")
+    viewer.close()
+
+
 def findings(study: Study, theme: str) -> None:
     """The Findings dock: empty and done."""
     viewer, dock, listed = window(theme)
@@ -154,7 +173,13 @@ def train(study: Study, theme: str) -> None:
     viewer.close()
 
 
-PICTURES = {"hero": hero, "detect": detect, "findings": findings, "train": train}
+PICTURES = {
+    "hero": hero,
+    "detect": detect,
+    "prompts": prompts,
+    "findings": findings,
+    "train": train,
+}
 
 
 def main() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal, Self
@@ -13,6 +13,8 @@ import yaml
 from napari_medad.errors import MedadError
 
 LISTS = ("normal", "abnormal", "templates")
+MARKERS = ("{a}", "{domain}", "{medium}")
+"""Of a template, where sentences speak of a domain: article, domain and kind of image."""
 
 
 def _all_texts(entries: object) -> bool:
@@ -30,17 +32,29 @@ class Ensemble:
         States, each with {} where the object's name stands: "flawless {}".
     templates : tuple of str
         Sentences, each with {} where the state stands: "a photo of a {}."
+    domains : dict of str to list of (domain, medium)
+        What {domain} and {medium} of a template stand for, by name; empty where templates have
+        no such markers.
     """
 
     normal: tuple[str, ...]
     abnormal: tuple[str, ...]
     templates: tuple[str, ...]
+    domains: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, package: str) -> Self:
         """The `prompts.yaml` of a detector's package."""
         held = yaml.safe_load((files(package) / "prompts.yaml").read_text(encoding="utf-8"))
-        return cls(tuple(held["normal"]), tuple(held["abnormal"]), tuple(held["templates"]))
+        normal, abnormal, templates = (tuple(held[name]) for name in LISTS)
+        return cls(normal, abnormal, templates, held.get("domains", {}))
+
+    def in_domain(self, name: str) -> Self:
+        """With each template once for each pair of a domain; those without markers once."""
+        filled = (
+            _filled(t, word, kind) for word, kind in self.domains[name] for t in self.templates
+        )
+        return replace(self, templates=tuple(dict.fromkeys(filled)))
 
     def changed_by_file(self, path: str) -> Self:
         """With the lists of a user's YAML file; the same where `path` is empty.
@@ -79,16 +93,20 @@ class Ensemble:
             If an entry has no {}, or is nothing else in a list of abnormal states.
         """
         for name, entries in (("normal", normal), ("abnormal", abnormal), ("templates", templates)):
-            wrong = next((e for e in entries if e.count("{}") != 1), None)
+            marked = name == "templates" and bool(self.domains)
+            wrong = next((e for e in entries if _bare(e, marked).count("{}") != 1), None)
+            if wrong is None:
+                wrong = next((e for e in entries if set("{}") & set(_named(e, marked))), None)
             if wrong is not None:
                 raise MedadError(
                     f"The entry '{wrong}' of the setting '{name}' must have {{}} once, where the "
-                    "object stands, as in 'damaged {}'."
+                    "object stands, as in 'damaged {}', and no other braces."
                 )
-        return type(self)(
-            tuple(normal) or self.normal,
-            tuple(abnormal) or self.abnormal,
-            tuple(templates) or self.templates,
+        return replace(
+            self,
+            normal=tuple(normal) or self.normal,
+            abnormal=tuple(abnormal) or self.abnormal,
+            templates=tuple(templates) or self.templates,
         )
 
     def sentences(
@@ -111,3 +129,19 @@ class Ensemble:
             return [t.format(state) for t in self.templates for state in named]
 
         return all_of(self.normal), all_of(self.abnormal)
+
+
+def _filled(template: str, domain: str, medium: str) -> str:
+    article = "an" if domain[0] in "aeiou" else "a"
+    for marker, word in zip(MARKERS, (article, domain, medium)):
+        template = template.replace(marker, word)
+    return template
+
+
+def _bare(entry: str, marked: bool) -> str:
+    """The entry without markers of a domain, where it may have them."""
+    return _filled(entry, "-", "-") if marked else entry
+
+
+def _named(entry: str, marked: bool) -> str:
+    return _bare(entry, marked).replace("{}", "", 1)

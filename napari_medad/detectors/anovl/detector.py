@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_medad.backbones.clip.catalogue import Shape
+from napari_medad.backbones.clip.prompts import Ensemble
 from napari_medad.detectors.anovl import CARD
 from napari_medad.detectors.anovl.adaptation import Start, adapted
 from napari_medad.detectors.anovl.network import (
@@ -20,7 +21,6 @@ from napari_medad.detectors.anovl.network import (
     read_prompts,
     views,
 )
-from napari_medad.detectors.anovl.prompts import ensemble
 from napari_medad.detectors.anovl.settings import AnovlSettings
 from napari_medad.detectors.clip_detector import Adapters, ClipDetector, View
 from napari_medad.detectors.detector import Case
@@ -62,8 +62,9 @@ class AnovlDetector(ClipDetector):
     def read_text(self) -> Prompts:
         """Features of the states and of all their sentences."""
         asked = self.settings
-        spoken = ensemble(asked.domain).changed_by_file(asked.prompts)
-        spoken = spoken.changed(asked.normal, asked.abnormal, asked.templates)
+        words = Ensemble.read(CARD.package).changed_by_file(asked.prompts)
+        words = words.changed(asked.normal, asked.abnormal, asked.templates)
+        spoken = words.in_domain(asked.domain)
         read = read_prompts(self.clip, spoken, asked.object)
         return Prompts(*(features.to(self.device.name) for features in read))
 

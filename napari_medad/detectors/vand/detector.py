@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,8 +63,9 @@ class VandDetector(ClipDetector):
         self,
         volumes: Iterable[Volume],
         *,
-        slices: Sequence[int] | None = None,
+        slices: Sequence[Sequence[int] | None] | None = None,
         axis: str = "axial",
+        report: Callable[[int, int], None] | None = None,
     ) -> None:
         """Compare from now on with these normal volumes also (the paper's few-shot mode).
 
@@ -72,18 +73,26 @@ class VandDetector(ClipDetector):
         ----------
         volumes : iterable of Volume
             Normal, and of the kind that will be looked at.
-        slices : sequence of int, optional
-            Which slices of each volume. Default: as many as the setting says, spread evenly.
+        slices : sequence of (sequence of int or None), optional
+            Which slices of each volume; None: as many as the setting says, spread evenly.
         axis : {"axial", "coronal", "sagittal"}
+        report : callable, optional
+            Takes volumes done and in all, before each volume; may raise to cancel.
 
         Raises
         ------
         MedadError
             If there is nothing to remember, or a slice is not there.
         """
-        stages = [self._stages(volume, slices, axis) for volume in volumes]
-        if not stages:
+        known = list(volumes)
+        if not known:
             raise MedadError("There is no normal scan to remember; give at least one.")
+        chosen = slices or [None] * len(known)
+        stages = []
+        for done, (volume, named) in enumerate(zip(known, chosen)):
+            if report is not None:
+                report(done, len(known))
+            stages.append(self._stages(volume, named, axis))
         self.memory = Memory.of(stages)
 
     def forget(self) -> None:
@@ -140,8 +149,9 @@ class VandDetector(ClipDetector):
         if self.memory is not None:
             count = len(self.memory.banks[-1])
             notes.append(
-                f"Compared with {count} patches of normal scans. Slice scores are the prompts' "
-                "alone: the paper's scale for the rest needs a whole test set."
+                f"Compared with {count} patches of {self.memory.slices} slices of normal scans. "
+                "Slice scores are the prompts' alone: the paper's scale for the rest needs a whole "
+                "test set."
             )
         return (*super().notes(case, state), *notes)
 

@@ -19,15 +19,17 @@ AT_ONCE = 2**25
 
 @dataclass(frozen=True, eq=False)
 class Memory:
-    """Unit tokens [n, c] of normal patches for each stage."""
+    """Unit tokens [n, c] of normal patches for each stage, and the slices they come from."""
 
     banks: tuple[Tensor, ...]
+    slices: int
 
     @classmethod
     def of(cls, images: Sequence[Sequence[Stage]]) -> Self:
         """From the stages of normal images, batch by batch."""
         banks = (torch.cat([s.tokens.flatten(0, 1) for s in stages]) for stages in zip(*images))
-        return cls(tuple(F.normalize(bank.float(), dim=-1) for bank in banks))
+        slices = sum(len(stages[0].tokens) for stages in images)
+        return cls(tuple(F.normalize(bank.float(), dim=-1) for bank in banks), slices)
 
     def distance(self, stages: Sequence[Stage], size: int) -> Tensor:
         """Sum over the stages of 1 - cosine to the nearest normal patch, [b, s, s]."""

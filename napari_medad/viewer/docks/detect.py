@@ -28,6 +28,8 @@ from napari_medad.viewer.orientation import dress
 from napari_medad.viewer.parts.fold import Fold
 from napari_medad.viewer.parts.notice import DOCK_WIDTH
 from napari_medad.viewer.parts.prompt_box import PromptBox
+from napari_medad.viewer.parts.prompt_editor import PromptEditor
+from napari_medad.viewer.parts.references import Reference, References, compare_with
 from napari_medad.viewer.parts.router_bars import RouterBars
 from napari_medad.viewer.parts.run_footer import RunFooter
 from napari_medad.viewer.parts.settings_form import SettingsForm
@@ -108,7 +110,11 @@ class DetectDock(QWidget):
         layout.addWidget(self.bars)
         self.form_place = QVBoxLayout()
         layout.addLayout(self.form_place)
-        layout.addWidget(self._options())
+        options = self._options()
+        self.prompts = PromptEditor(lambda: self._shown_settings().get("object", "brain"), self)
+        self.references = References(self.viewer, self.axis_box, self)
+        for part in (self.prompts, self.references, options):
+            layout.addWidget(part)
         layout.addStretch()
         self.footer = RunFooter(self)
         outer.addWidget(self.footer)
@@ -201,8 +207,12 @@ class DetectDock(QWidget):
             self.form_place.removeWidget(self.form)
             self.form.hide()
             self.form.deleteLater()
-        self.form = SettingsForm(card.settings_type(), parent=self)
+        skip = (*self.prompts.fields, *self.references.fields)
+        self.form = SettingsForm(card.settings_type(), skip, self)
         self.form_place.addWidget(self.form)
+        self.prompts.offer(card)
+        self.references.offer(card)
+        self.form.changed.connect(self.prompts.refresh)
         if card.prompt:
             self.typing.start()
 
@@ -236,13 +246,15 @@ class DetectDock(QWidget):
             self.prompt_box.offer(name, presets)
         self.bars.show_weights(weights)
 
+    def _shown_settings(self) -> dict[str, Any]:
+        return {} if self.form is None else self.form.values()
+
     def _loading(self) -> dict[str, Any]:
-        assert self.form is not None
         return {
             "name": self.card.name,
             "weights": self.weights.name,
             "device": self.device_box.currentText(),
-            "settings": self.form.values(),
+            "settings": self._shown_settings() | self.prompts.values(),
         }
 
     # Running --------------------------------------------------------------------------------
@@ -253,6 +265,8 @@ class DetectDock(QWidget):
             layer = self.viewer.layers[self.volume_box.currentText()]
             study, name = study_of(self.viewer, layer)
             threshold = check_threshold(self.threshold_edit.text())
+            self.prompts.values()
+            normal = self.references.chosen(self.axis_box.currentText())
         except KeyError:
             self.footer.say("Open a scan first.", "error")
             return
@@ -275,10 +289,15 @@ class DetectDock(QWidget):
         self.viewer.layers.selection.active = shown.maps["anomaly"]
         self.shown = shown
         self.prompt_box.remember(self.card.name)
-        self._start(shown, study, name, threshold)
+        self._start(shown, study, name, threshold, normal)
 
     def _start(
-        self, shown: DetectionLayers, study: Study, volume: str, threshold: str | float
+        self,
+        shown: DetectionLayers,
+        study: Study,
+        volume: str,
+        threshold: str | float,
+        normal: tuple[Reference, ...],
     ) -> None:
         from napari_medad.inference.run import detect
 
@@ -290,6 +309,7 @@ class DetectDock(QWidget):
         def work(report: Any) -> tuple[int, Detection]:
             leave_a_core_to_the_window()
             detector = self.session.load(**loading)
+            compare_with(detector, normal, axis, report)
             result = detect(
                 study,
                 detector,

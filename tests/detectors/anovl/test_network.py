@@ -6,7 +6,9 @@ import torch
 from torch.testing import assert_close
 
 from napari_medad.backbones.clip.load import Clip, load_clip
+from napari_medad.backbones.clip.prompts import Ensemble
 from napari_medad.backbones.clip.untrained import numbers
+from napari_medad.detectors.anovl import CARD
 from napari_medad.detectors.anovl.adaptation import Start, adaptation_loss, adapted
 from napari_medad.detectors.anovl.network import (
     Prompts,
@@ -16,8 +18,8 @@ from napari_medad.detectors.anovl.network import (
     read_prompts,
     views,
 )
-from napari_medad.detectors.anovl.prompts import ensemble
 
+ensemble = Ensemble.read(CARD.package).in_domain
 GOLDEN = np.load(Path(__file__).with_name("golden.npz"))
 """What the authors' code says with the same weights, images and noise, at 70 pixels."""
 
@@ -29,7 +31,7 @@ def clip() -> Clip:
 
 @pytest.fixture(scope="module")
 def prompts(clip) -> Prompts:
-    return read_prompts(clip, ensemble(), "brain")
+    return read_prompts(clip, ensemble("industrial"), "brain")
 
 
 def largest(ours, theirs):
@@ -56,7 +58,7 @@ def test_everything_is_as_in_the_authors_code(clip, prompts):
 
 
 def test_sentences_of_the_domains():
-    normal, abnormal = ensemble().sentences("brain", "by template")
+    normal, abnormal = ensemble("industrial").sentences("brain", "by template")
     assert (len(normal), len(abnormal)) == (462, 462)
     assert normal[0] == "a cropped industrial photo of the normal brain"
     assert "an industrial image of a small brain with damage" in abnormal
@@ -116,3 +118,13 @@ def test_there_are_22_views():
     assert_close(seen[17], images.flip(-1))
     assert_close(seen[20], images.flip(-1).flip(-2))
     assert len({float(view.sum()) for view in seen[:17]}) == 17
+
+
+def test_own_sentences_speak_of_the_domain_too_if_they_ask_to():
+    words = Ensemble.read(CARD.package).changed(templates=("{a} {domain} {medium}, {}", "a {}"))
+    assert words.in_domain("medical").templates == (
+        "a medical image, {}",
+        "a {}",
+        "a radiological image, {}",
+        "a medical scan, {}",
+    )

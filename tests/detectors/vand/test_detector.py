@@ -32,7 +32,7 @@ def study(volume) -> Study:
 def test_a_remembered_scan_adds_nothing_where_it_is_the_same():
     detector = load()
     plain = medad.detect(study(scan()), detector).maps["anomaly"]
-    detector.remember([scan()], slices=[0, 1, 2, 3])
+    detector.remember([scan()], slices=[[0, 1, 2, 3]])
     same = medad.detect(study(scan()), detector).maps["anomaly"]
     assert np.allclose(plain, same, atol=1e-3)
     detector.forget()
@@ -41,7 +41,7 @@ def test_a_remembered_scan_adds_nothing_where_it_is_the_same():
 
 def test_what_no_normal_scan_shows_stands_out():
     detector = load()
-    detector.remember([scan()], slices=[0, 1, 2, 3])
+    detector.remember([scan()], slices=[[0, 1, 2, 3]])
     with_spot = study(scan(spot=2.0))
     remembered = medad.detect(with_spot, detector).maps["anomaly"]
     detector.forget()
@@ -55,12 +55,12 @@ def test_normal_scans_come_from_files_too(tmp_path):
     nib.save(image, tmp_path / "normal.nii.gz")
     detector = load(references=(str(tmp_path / "normal.nii.gz"),), reference_slices=2)
     notes = medad.detect(study(scan()), detector).record.notes
-    assert any("Compared with 32 patches of normal scans" in note for note in notes)
+    assert any("Compared with 32 patches of 2 slices of normal scans" in note for note in notes)
 
 
 def test_slices_that_are_not_there():
     with pytest.raises(MedadError, match="has no slice 9; it has 0 to 3"):
-        load().remember([scan()], slices=[9])
+        load().remember([scan()], slices=[[9]])
     with pytest.raises(MedadError, match="no normal scan to remember"):
         load().remember([])
 
