@@ -129,6 +129,11 @@ class Detector(ABC):
         self.load(weights)
 
     @property
+    def remembered(self) -> int:
+        """Slices of normal scans given in memory, which a run record cannot hold."""
+        return 0
+
+    @property
     def looks_through(self) -> object | None:
         """A frozen backbone; detectors with the same one look at each batch together.
 

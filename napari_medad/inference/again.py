@@ -45,6 +45,11 @@ def detect_again(
     MedadError
         If a file or the weights have changed since; the sentence names which.
     """
+    if record.remembered and not force:
+        raise MedadError(
+            f"The run compared with {record.remembered} slices of normal scans that were picked in "
+            "the viewer and that its record does not hold; pass --force to run without them."
+        )
     detector = load_detector(
         record.detector,
         weights=_weights(record),

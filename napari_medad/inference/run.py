@@ -149,6 +149,7 @@ def _detection(run: Run, wanted: str | float, minimum_ml: float) -> Detection:
         device=detector.device.name,
         precision=detector.device.precision,
         duration_s=round(run.spent_s, 3),
+        remembered=detector.remembered,
         notes=[*study.notes, *detector.notes(case, state)],
     )
     return Detection(

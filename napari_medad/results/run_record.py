@@ -61,6 +61,8 @@ class RunRecord(BaseModel):
     precision: str = "fp32"
     started: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     duration_s: float = 0.0
+    remembered: int = Field(0, ge=0)
+    """Slices of normal scans that were picked in memory; a record cannot hold them."""
     notes: list[str] = Field(default_factory=list)
     versions: dict[str, str] = Field(default_factory=lambda: installed_versions())
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.resources import as_file, files
 
+import numpy as np
 import pytest
 import yaml
 
 from napari_medad.detectors.registry import card
 from napari_medad.errors import MedadError
+from napari_medad.inference.again import detect_again
 from napari_medad.viewer.docks.detect import DetectDock
 from napari_medad.viewer.layers import add_study
 from napari_medad.viewer.session import session_of
@@ -101,6 +104,36 @@ def test_sentences_of_a_domain_are_shown_filled_in(dock) -> None:
     assert card("anovl").name == dock.card.name
 
 
+def test_the_example_follows_the_domain_and_the_shipped_file_is_a_prompt_file(dock) -> None:
+    dock.choose("anovl")
+    domain = dock.form.editors["domain"]
+    domain.setCurrentIndex(domain.findData("medical"))
+    assert "medical image" in dock.prompts.example.text()
+    with as_file(files("napari_medad.detectors.anovl") / "prompts.yaml") as path:
+        dock.prompts.load(path)
+    assert dock.prompts.values() == {}
+
+
+def test_a_run_that_fails_leaves_no_layers(dock, viewer, wait_until) -> None:
+    before = [layer.name for layer in viewer.layers]
+    dock.weights.box.setCurrentIndex(dock.weights.box.findData("auto"))
+    dock.run()
+    wait_until(lambda: not dock.work.running)
+    wait_until(lambda: "needs weights" in dock.footer.notice.text())
+    assert [layer.name for layer in viewer.layers] == before
+
+
+def test_this_slice_is_the_layers_own(dock, viewer) -> None:
+    thick = viewer.add_image(np.ones((12, 8, 8), np.float32), scale=(5, 3, 3), name="thick")
+    dock.references.layer_box.setCurrentText("thick")
+    viewer.dims.set_point(0, 35)
+    dock.references.here_button.click()
+    assert dock.references.slices_edit.text() == "7"
+    thick.name = "renamed"
+    dock.references.add_button.click()
+    assert [r.label for r in dock.references.picked] == ["renamed, axial 7"]
+
+
 def test_a_picked_scan_is_remembered_and_forgotten(dock, viewer, wait_until) -> None:
     dock.form.set_values({"image_size": 56})
     assert not any("normal scans" in note for note in run(dock, viewer, wait_until))
@@ -112,6 +145,10 @@ def test_a_picked_scan_is_remembered_and_forgotten(dock, viewer, wait_until) -> 
     assert references.list.item(0).text() == "patient · t2f, axial 20-21, 25"
     notes = run(dock, viewer, wait_until)
     assert any("3 slices of normal scans" in note for note in notes)
+    record = session_of(viewer).current.record
+    assert record.remembered == 3
+    with pytest.raises(MedadError, match="compared with 3 slices .* its record does not hold"):
+        detect_again(record)
     references.list.setCurrentRow(0)
     references.remove_button.click()
     assert references.picked == []

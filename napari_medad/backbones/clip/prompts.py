@@ -71,6 +71,8 @@ class Ensemble:
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             reason = " ".join(str(error).split())
             raise MedadError(f"The prompt file {path} cannot be read: {reason}.") from None
+        if isinstance(held, dict) and held.get("domains") == self.domains:
+            del held["domains"]
         lists = held.items() if isinstance(held, dict) else ()
         if not lists or any(k not in LISTS or not _all_texts(v) for k, v in lists):
             raise MedadError(

@@ -87,6 +87,7 @@ class VandDetector(ClipDetector):
         known = list(volumes)
         if not known:
             raise MedadError("There is no normal scan to remember; give at least one.")
+        self._remembered = None
         chosen = slices or [None] * len(known)
         stages = []
         for done, (volume, named) in enumerate(zip(known, chosen)):
@@ -94,6 +95,11 @@ class VandDetector(ClipDetector):
                 report(done, len(known))
             stages.append(self._stages(volume, named, axis))
         self.memory = Memory.of(stages)
+
+    @property
+    def remembered(self) -> int:
+        """Slices that were given to `remember`, not by the settings."""
+        return self.memory.slices if self.memory and self._remembered is None else 0
 
     def forget(self) -> None:
         """Compare with prompts alone again."""

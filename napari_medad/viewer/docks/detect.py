@@ -111,7 +111,7 @@ class DetectDock(QWidget):
         self.form_place = QVBoxLayout()
         layout.addLayout(self.form_place)
         options = self._options()
-        self.prompts = PromptEditor(lambda: self._shown_settings().get("object", "brain"), self)
+        self.prompts = PromptEditor(self._shown_settings, self)
         self.references = References(self.viewer, self.axis_box, self)
         for part in (self.prompts, self.references, options):
             layout.addWidget(part)
@@ -137,7 +137,7 @@ class DetectDock(QWidget):
         return fold
 
     def _connect(self) -> None:
-        ready = sorted(cards().values(), key=lambda card: not _ready(card))
+        ready = sorted(cards().values(), key=lambda card: bool(needs(card)))
         for card in ready:
             self.detector_box.addItem(card.title, card.name)
         self.choose(default_detector())
@@ -150,8 +150,8 @@ class DetectDock(QWidget):
         self.footer.cancel_button.clicked.connect(self.work.cancel)
         self.work.progressed.connect(self._on_progress)
         self.work.finished.connect(self._on_finished)
-        self.work.failed.connect(lambda text: self.footer.say(text, "error"))
-        self.work.cancelled.connect(self._on_cancelled)
+        self.work.failed.connect(lambda text: self._give_up(text, "error"))
+        self.work.cancelled.connect(lambda: self._give_up("Cancelled.", "plain"))
         self.work.ended.connect(self._on_ended)
         self.typing = QTimer(self)
         self.typing.setSingleShot(True)
@@ -359,8 +359,9 @@ class DetectDock(QWidget):
         ]
         self.footer.say(text, "error" if record.untrained else "good", lines)
 
-    def _on_cancelled(self) -> None:
-        self.footer.say("Cancelled.", "plain")
+    def _give_up(self, text: str, kind: str) -> None:
+        """Say why there is no result, and leave no empty layers behind."""
+        self.footer.say(text, kind)
         if self.shown is not None:
             self.shown.remove_existing()
             self.shown = None
@@ -383,11 +384,6 @@ class DetectDock(QWidget):
 def default_detector() -> str:
     """The first detector to try on a brain MRI: moe where it has weights, else the baseline."""
     return "moe" if installed_weights("moe") else "hyperintensity"
-
-
-def _ready(card: Card) -> bool:
-    """Whether a detector can run as things are."""
-    return not needs(card)
 
 
 def _form(*rows: tuple[str | QWidget, QWidget]) -> QFormLayout:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from qtpy.QtWidgets import (
@@ -36,16 +37,18 @@ class PromptEditor(Fold):
 
     Parameters
     ----------
-    word : callable
-        Gives the object's name, for the example.
+    settings : callable
+        Gives the detector's other settings that were changed, for the example.
     """
 
     fields = (*LISTS, "prompts")
     """Settings that are edited here instead of in the form."""
 
-    def __init__(self, word: Callable[[], str], parent: QWidget | None = None) -> None:
+    def __init__(
+        self, settings: Callable[[], Mapping[str, Any]], parent: QWidget | None = None
+    ) -> None:
         super().__init__("Prompts", parent)
-        self.word = word
+        self.settings = settings
         self.shipped: Ensemble | None = None
         inside = QWidget(self)
         layout = QVBoxLayout(inside)
@@ -160,10 +163,10 @@ class PromptEditor(Fold):
         if self.shipped is None:
             return
         try:
-            ensemble = self.shipped.changed(**self.values())
+            ensemble, chosen = self.shipped.changed(**self.values()), self.settings()
             if ensemble.domains:
-                ensemble = ensemble.in_domain(next(iter(ensemble.domains)))
-            normal, abnormal = ensemble.sentences(self.word())
+                ensemble = ensemble.in_domain(chosen.get("domain", next(iter(ensemble.domains))))
+            normal, abnormal = ensemble.sentences(chosen.get("object", "brain"))
         except MedadError as error:
             self.example.say(str(error), "error")
         else:

@@ -75,7 +75,7 @@ class References(Fold):
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
         self.layer_box.setMinimumContentsLength(14)
-        self.slices_edit.setPlaceholderText("slices such as 40-44, 60; empty: evenly spread")
+        self.slices_edit.setPlaceholderText("40-44, 60; empty: spread evenly")
         self.here_button, self.add_button, self.remove_button, self.clear_button = (
             QPushButton(text, self) for text in ("This slice", "Add", "Remove", "Clear")
         )
@@ -128,14 +128,13 @@ class References(Fold):
     def add(self) -> None:
         """Add the chosen layer, or the named slices of it."""
         try:
-            layer = self.viewer.layers[self.layer_box.currentText()]
+            layer = self.layer_box.currentData()
+            if layer is None:
+                raise MedadError("Open a normal scan first.")
             study, name = study_of(self.viewer, layer)
             axis = self.axis_box.currentText()
             slices = _numbers(self.slices_edit.text())
             _check(slices, study.volumes[name].array.shape[AXES[axis]], axis)
-        except KeyError:
-            self.notice.say("Open a normal scan first.", "error")
-            return
         except MedadError as error:
             self.notice.say(str(error), "error")
             return
@@ -167,15 +166,21 @@ class References(Fold):
         )
 
     def _name_slice(self) -> None:
-        axis = AXES[self.axis_box.currentText()]
-        step = self.viewer.dims.current_step[max(0, self.viewer.dims.ndim - 3) + axis]
-        self.slices_edit.setText(str(int(step)))
+        layer = self.layer_box.currentData()
+        if layer is None or layer.ndim < 3:
+            self.slices_edit.setText("" if layer is None else "0")
+            return
+        axis = AXES[self.axis_box.currentText()] - 3
+        index = round(float(layer.world_to_data(self.viewer.dims.point)[axis]))
+        self.slices_edit.setText(str(min(max(index, 0), layer.data.shape[axis] - 1)))
 
     def _refill(self, event: Any = None) -> None:
-        chosen = self.layer_box.currentText()
+        chosen = self.layer_box.currentData()
         self.layer_box.clear()
-        self.layer_box.addItems([layer.name for layer in volume_layers(self.viewer)])
-        self.layer_box.setCurrentText(chosen)
+        layers = volume_layers(self.viewer)
+        for layer in layers:
+            self.layer_box.addItem(layer.name, layer)
+        self.layer_box.setCurrentIndex(layers.index(chosen) if chosen in layers else 0)
 
 
 def _numbers(text: str) -> tuple[int, ...] | None:
