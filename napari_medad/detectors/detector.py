@@ -95,11 +95,17 @@ class Prediction:
     scores : ndarray [b] float32, optional
         The detector's own slice scores. Where None, the mean of the anomaly map over the
         slice's foreground is used.
+    categories : mapping of str to ndarray [b] float32, optional
+        Score of each abnormality that the detector tells apart; higher is more like it.
+    present : mapping of str to ndarray [b] bool, optional
+        Its decision on each of them.
     """
 
     maps: Mapping[str, np.ndarray]
     scores: np.ndarray | None = None
     notes: tuple[str, ...] = field(default=())
+    categories: Mapping[str, np.ndarray] = field(default_factory=dict)
+    present: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 class Detector(ABC):
@@ -146,6 +152,16 @@ class Detector(ABC):
         """The detector's card."""
         return self.card
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the maps that it says."""
+        return self.card.outputs
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Names of the abnormalities that it tells apart."""
+        return ()
+
     def load(self, weights: str) -> None:
         """Build the network and load its weights, filling `network` and `weights`.
 
@@ -165,6 +181,10 @@ class Detector(ABC):
     def threshold(self, case: Case, state: Any) -> float | None:
         """Threshold of the anomaly map calibrated on healthy scans, if there is one."""
         return None
+
+    def facts(self, case: Case, state: Any) -> Mapping[str, Any]:
+        """What the run was decided by and its settings do not say, for the record (JSON)."""
+        return {}
 
     def notes(self, case: Case, state: Any) -> tuple[str, ...]:
         """What a careful reader of the result should know, one sentence each."""

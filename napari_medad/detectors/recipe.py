@@ -38,6 +38,10 @@ class Example:
         A second, refined opinion of a weak mask, for methods that learn from both.
     slices : mapping of int to int
         Labels of single axial slices, where the user gave them.
+    categories : mapping of int to tuple of str
+        Names of the abnormalities of single slices along `axis`; () is normal.
+    axis : {"axial", "coronal", "sagittal"}
+        Direction that `categories` counts slices in.
     held_out : bool
         For calibration and validation, never for gradients.
     patient : str
@@ -51,6 +55,8 @@ class Example:
     mask: Path | np.ndarray | None = None
     refined: Path | np.ndarray | None = None
     slices: Mapping[int, int] | None = None
+    categories: Mapping[int, tuple[str, ...]] | None = None
+    axis: str = "axial"
     held_out: bool = False
     patient: str = ""
 

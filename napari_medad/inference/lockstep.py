@@ -33,6 +33,8 @@ class Run:
         What the detector prepared for the case.
     maps : mapping of str to ndarray [z, y, x] float32
     scores : ndarray [slices] float32
+    categories : mapping of str to ndarray [slices] float32
+    present : mapping of str to ndarray [slices] bool
     spent_s : float
         Seconds that it took.
     """
@@ -50,6 +52,8 @@ class Run:
         self.state: Any = None
         self.maps: Mapping[str, np.ndarray] = {}
         self.scores = np.empty(0, np.float32)
+        self.categories: Mapping[str, np.ndarray] = {}
+        self.present: Mapping[str, np.ndarray] = {}
         self.spent_s = 0.0
 
     def steps(self) -> Iterator[None]:
@@ -79,9 +83,12 @@ class Run:
         assert isinstance(detector, SliceDetector)
         self._prepare()
         shape = case.volume.array.shape
-        self.maps = {name: large_array.zeros(shape) for name in detector.card.outputs}
+        self.maps = {name: large_array.zeros(shape) for name in detector.outputs}
         plan = SlicePlan.of(case.foreground, case.axis)
-        self.scores = np.full(shape[plan.axis], np.nan, np.float32)
+        slices = shape[plan.axis]
+        self.scores = np.full(slices, np.nan, np.float32)
+        self.categories = {c: np.full(slices, np.nan, np.float32) for c in detector.categories}
+        self.present = {c: np.zeros(slices, bool) for c in detector.categories}
         report = Reporter(self._progress, plan.indices.size)
         for indices in plan.batches(detector.batch_size, self._start):
             self._batch(detector, SliceBatch(case, plan, indices))
@@ -103,6 +110,12 @@ class Run:
             large_array.release(self.maps[name])
         own, anomaly = prediction.scores, prediction.maps["anomaly"]
         self.scores[batch.indices] = _scores(own, anomaly, inside)
+        for into, said in (
+            (self.categories, prediction.categories),
+            (self.present, prediction.present),
+        ):
+            for name, values in said.items():
+                into[name][batch.indices] = values
 
 
 def groups(runs: Sequence[Run]) -> list[list[Run]]:

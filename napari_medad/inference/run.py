@@ -151,9 +151,19 @@ def _detection(run: Run, wanted: str | float, minimum_ml: float) -> Detection:
         duration_s=round(run.spent_s, 3),
         remembered=detector.remembered,
         notes=[*study.notes, *detector.notes(case, state)],
+        facts=dict(detector.facts(case, state)),
     )
     return Detection(
-        study, detector.card.name, maps, run.scores, case.foreground, value, minimum_ml, record
+        study,
+        detector.card.name,
+        maps,
+        run.scores,
+        case.foreground,
+        value,
+        minimum_ml,
+        record,
+        run.categories,
+        run.present,
     )
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from napari_medad.results.categories import with_categories
 from napari_medad.results.findings import Finding, find
 from napari_medad.results.run_record import RunRecord
 from napari_medad.volumes.study import Study
-from napari_medad.volumes.volume import Volume
+from napari_medad.volumes.volume import AXES, Volume
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +36,11 @@ class Detection:
     minimum_ml : float
         Smaller findings are dropped, in mL.
     record : RunRecord
+    category_scores : mapping of str to ndarray [slices] float32
+        Score of each abnormality that the detector tells apart, along `record.axis`; NaN
+        where a slice was skipped. Empty for most detectors.
+    category_present : mapping of str to ndarray [slices] bool
+        Its decision on each of them.
     """
 
     study: Study
@@ -45,6 +51,8 @@ class Detection:
     threshold: float
     minimum_ml: float
     record: RunRecord
+    category_scores: Mapping[str, np.ndarray] = field(default_factory=dict)
+    category_present: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def volume(self) -> Volume:
@@ -58,7 +66,19 @@ class Detection:
 
     @cached_property
     def _found(self) -> tuple[np.ndarray, list[Finding]]:
-        return find(self.maps["anomaly"], self.threshold, self.volume, minimum_ml=self.minimum_ml)
+        mask, found = find(
+            self.maps["anomaly"], self.threshold, self.volume, minimum_ml=self.minimum_ml
+        )
+        if self.category_scores:
+            found = with_categories(
+                found,
+                mask,
+                AXES[self.record.axis],
+                self.maps,
+                self.category_scores,
+                self.category_present,
+            )
+        return mask, found
 
     @property
     def mask(self) -> np.ndarray:

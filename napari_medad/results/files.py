@@ -12,6 +12,7 @@ from napari_medad.atomic import replacing, replacing_files
 from napari_medad.errors import MedadError
 from napari_medad.results.detection import Detection
 from napari_medad.results.findings import Finding
+from napari_medad.results.outputs import category
 from napari_medad.volumes.nifti import write_nifti
 
 FINDING_COLUMNS = tuple(Finding(1, 0, 0, 0, (0, 0, 0), (0, 0, 0), (0, 0, 0), (0, 0), "").row())
@@ -47,7 +48,7 @@ def save_detection(detection: Detection, folder: Path) -> list[Path]:
         write_nifti(mask, detection.volume, parts / mask_path.name, labels=True)
         findings = (finding.row() for finding in detection.findings)
         _write_csv(parts / tables[0].name, FINDING_COLUMNS, findings)
-        _write_csv(parts / tables[1].name, ("slice", "score"), _slice_rows(detection))
+        _write_csv(parts / tables[1].name, *slice_table(detection))
         record = detection.record.model_dump_json(indent=2) + "\n"
         with replacing(parts / record_path.name) as part:
             part.write_text(record, encoding="utf-8")
@@ -68,10 +69,23 @@ def _spare_sources(detection: Detection, written: list[Path]) -> None:
             )
 
 
-def _slice_rows(detection: Detection) -> Iterator[dict[str, object]]:
-    for index, score in enumerate(detection.slice_scores):
-        if np.isfinite(score):
-            yield {"slice": index, "score": f"{score:.6g}"}
+def slice_table(detection: Detection) -> tuple[list[str], Iterator[dict[str, object]]]:
+    """Columns and rows of the slices that were looked at.
+
+    For each abnormality that the detector tells apart there are its score, `category:<name>`,
+    and the decision, 0 or 1, `present:<name>`.
+    """
+    named = {category(name).name: values for name, values in detection.category_scores.items()}
+    scores = {"score": detection.slice_scores, **named}
+    present = {f"present:{name}": given for name, given in detection.category_present.items()}
+
+    def rows() -> Iterator[dict[str, object]]:
+        for index in np.flatnonzero(np.isfinite(detection.slice_scores)):
+            row: dict[str, object] = {"slice": int(index)}
+            row |= {name: f"{values[index]:.6g}" for name, values in scores.items()}
+            yield row | {name: int(values[index]) for name, values in present.items()}
+
+    return ["slice", *scores, *present], rows()
 
 
 def _write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, object]]) -> None:

@@ -80,7 +80,8 @@ def fingerprint(examples: Sequence[Example]) -> str:
     for e in examples:
         row = (_image(e.image), e.task, e.label, _image(e.mask), _image(e.refined), e.held_out)
         labels = sorted((e.slices or {}).items())
-        digest.update(repr((*row, labels)).encode())
+        named = (e.axis, sorted(e.categories.items())) if e.categories is not None else ()
+        digest.update(repr((*row, labels, *named)).encode())
     return digest.hexdigest()
 
 

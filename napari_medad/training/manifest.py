@@ -11,6 +11,7 @@ from typing import Any
 
 from napari_medad.detectors.recipe import Example
 from napari_medad.errors import MedadError
+from napari_medad.volumes.volume import AXES
 
 ENDINGS = (".csv", ".tsv", ".json")
 LABELS = {"": None, "0": 0, "normal": 0, "healthy": 0, "1": 1, "abnormal": 1, "anomalous": 1}
@@ -25,8 +26,10 @@ def read_manifest(path: Path) -> tuple[Example, ...]:
 
     Columns, of which only `image` must be there: `image`, `mask`, `refined` (paths,
     relative to the manifest), `task`, `label` (0 or normal, 1 or abnormal, empty for
-    unknown; 0 where the column is missing), `slices` ("12:1 13:0": axial slice and its
-    label), `split` (train, held-out or test; test rows are left out), `patient`. A JSON
+    unknown; where the column is missing, 0 or what `categories` say), `slices` ("12:1 13:0":
+    axial slice and its label), `categories` ("Enlarged ventricles; Craniotomy", or "normal":
+    the abnormalities of one slice) with `slice` (its number; 0 where the image has one) and
+    `axis`, `split` (train, held-out or test; test rows are left out), `patient`. A JSON
     manifest is a list of such objects, or {"examples": [...]}. Other columns are ignored.
 
     Raises
@@ -49,13 +52,17 @@ def _example(row: Mapping[str, Any], where: str, home: Path) -> Example:
     image = _file(row, "image", where, home)
     if image is None:
         raise MedadError(f"{where} names no image; fill in its 'image' or delete the row.")
+    categories = _categories(row, where)
+    own = str(int(any(categories.values()))) if categories else "0"
     return Example(
         image,
         task=str(row.get("task", "")).strip(),
-        label=_choice(row.get("label", "0"), LABELS, "label", where),
+        label=_choice(row.get("label", own), LABELS, "label", where),
         mask=_file(row, "mask", where, home),
         refined=_file(row, "refined", where, home),
         slices=_slices(row.get("slices", ""), where),
+        categories=categories,
+        axis=_choice(row.get("axis", ""), {"": "axial"} | {a: a for a in AXES}, "axis", where),
         held_out=bool(_choice(row.get("split", ""), SPLITS, "split", where)),
         patient=str(row.get("patient", "")).strip(),
     )
@@ -96,6 +103,24 @@ def _slices(value: Any, where: str) -> dict[int, int] | None:
             "label 0 or 1."
         )
     return labels
+
+
+def _categories(row: Mapping[str, Any], where: str) -> dict[int, tuple[str, ...]] | None:
+    """The abnormalities of one slice; None where the row says nothing of them."""
+    held = row.get("categories", "")
+    names = held if isinstance(held, list) else str(held).split(";")
+    names = [str(name).strip() for name in names if str(name).strip()]
+    if not names:
+        return None
+    number = str(row.get("slice", "")).strip() or "0"
+    if not number.isdecimal():
+        raise MedadError(f"{where} has the slice '{number}'; it must be a number from 0.")
+    normal = [name.lower() == "normal" for name in names]
+    if any(normal) and len(names) > 1:
+        raise MedadError(
+            f"{where} has the categories '{held}'; a slice is normal or has categories, not both."
+        )
+    return {int(number): () if any(normal) else tuple(dict.fromkeys(names))}
 
 
 def _csv_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:

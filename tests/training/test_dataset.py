@@ -163,3 +163,34 @@ def test_marked_examples_and_single_patients_stay_as_they_are() -> None:
     assert not any(e.held_out for e in hold_out(brains(1), 0.5, 0))
     assert sum(e.held_out for e in hold_out(brains(2), 0.1, 0)) == 6
     assert not any(e.held_out for e in hold_out(brains(20), 0, 0))
+
+
+def test_rows_of_a_support_set_name_the_categories_of_a_slice(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    (tmp_path / "support.csv").write_text(
+        "image,axis,slice,categories\n"
+        "a.png,coronal,5,Craniotomy; Enlarged ventricles\n"
+        "a.png,coronal,7,normal\n"
+        "a.png,,,Craniotomy\n"
+    )
+    several, normal, plain = examples_from(tmp_path / "support.csv")
+    assert several.categories == {5: ("Craniotomy", "Enlarged ventricles")}
+    assert (several.axis, several.label) == ("coronal", 1)
+    assert (normal.categories, normal.label) == ({7: ()}, 0)
+    assert (plain.categories, plain.axis) == ({0: ("Craniotomy",)}, "axial")
+    assert len({fingerprint([e]) for e in (several, normal, plain)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("axial,five,Craniotomy", "Line 2 of .* has the slice 'five'"),
+        ("oblique,5,Craniotomy", "Line 2 of .* has the axis 'oblique'"),
+        ("axial,5,normal; Craniotomy", "Line 2 of .* normal or has categories, not both"),
+    ],
+)
+def test_wrong_rows_of_a_support_set_are_named(tmp_path: Path, row: str, said: str) -> None:
+    picture(tmp_path / "a.png")
+    (tmp_path / "support.csv").write_text(f"image,axis,slice,categories\na.png,{row}\n")
+    with pytest.raises(MedadError, match=said):
+        examples_from(tmp_path / "support.csv")
