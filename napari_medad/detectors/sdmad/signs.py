@@ -13,7 +13,7 @@ import yaml
 from napari_medad.atomic import replacing
 from napari_medad.errors import MedadError
 
-SHIPPED = files("napari_medad.detectors.sdmad") / "signs"
+SHIPPED = files("napari_medad.detectors.sdmad") / "lists"
 FIELDS = ("organ", "normal", "about", "sources", "categories")
 
 
