@@ -69,7 +69,7 @@ class ClipDetector(SliceDetector):
     threshold_source = "best F1 on the held-out slices of the training"
     backbone: ClassVar[str]
     """The paper's CLIP."""
-    activation: ClassVar[Activation] = "trained"
+    activation: Activation = "trained"
     """How the authors run it."""
     image_size: ClassVar[int] = 518
     """The paper's."""
@@ -186,11 +186,15 @@ class ClipDetector(SliceDetector):
     def predict(self, batch: SliceBatch, state: View) -> Prediction:
         """Maps and scores of a batch."""
         slices, inside = self._slices(batch, state.scale)
-        pictures = pictures_of(slices, self.size, self.interpolation).to(self.device.name)
+        pictures = self.pictures(slices)
         with self.device.computing():
             maps, scores = self.judge(pictures, state.text)
         anomaly = maps_on(maps, (slices.shape[1], slices.shape[2]))[:, inside[0], inside[1]]
         return Prediction({"anomaly": anomaly}, scores.float().cpu().numpy())
+
+    def pictures(self, slices: np.ndarray) -> Tensor:
+        """What CLIP is shown of slices [b, h, w(, 3)] in 0..1."""
+        return pictures_of(slices, self.size, self.interpolation).to(self.device.name)
 
     def _slices(
         self, batch: SliceBatch, scale: IntensityRange | None

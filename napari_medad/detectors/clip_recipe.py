@@ -29,14 +29,19 @@ PIXELS = 2_000_000
 """Pixels that a threshold is chosen from, at most."""
 
 
-class ClipOptions(TrainingOptions):
-    """What all recipes on a CLIP share."""
+class BackboneOptions(TrainingOptions):
+    """Which CLIP is trained for, and how large its pictures are."""
 
     backbone: str = Field(
         "auto", title="CLIP", description="As the detector's setting; auto: the paper's"
     )
     backbone_weights: str = Field("", title="CLIP weights", description="File of CLIP's weights")
     image_size: int = Field(518, ge=32, le=1036, title="Image size")
+
+
+class ClipOptions(BackboneOptions):
+    """What recipes share that learn from masked slices."""
+
     normal_share: float = Field(
         1.0,
         ge=0,
@@ -104,7 +109,7 @@ def slices_of(example: Example, normal_share: float) -> list[Slice]:
     study = example.study()
     volume = study.volume()
     foreground = foreground_of(volume)
-    mask = _mask_of(example, study)
+    mask = mask_of(example, study)
     labels = _labels(example, study, mask, np.asarray(foreground.any(axis=(1, 2))))
     abnormal = [z for z, label in labels.items() if label]
     normal = [z for z, label in labels.items() if not label]
@@ -149,7 +154,14 @@ def _labels(
     )
 
 
-def _mask_of(example: Example, study: Study) -> np.ndarray | None:
+def mask_of(example: Example, study: Study) -> np.ndarray | None:
+    """The mask [z, y, x] bool of an example, if it has one.
+
+    Raises
+    ------
+    MedadError
+        If it does not lie on the image's voxels.
+    """
     if example.mask is None:
         return None
     volume = study.volume()
@@ -166,14 +178,12 @@ def _mask_of(example: Example, study: Study) -> np.ndarray | None:
     return mask > 0
 
 
-class ClipRecipe(Recipe):
-    """Adapters around a frozen CLIP, which stays out of the network and its checkpoints."""
+class BackboneRecipe(Recipe):
+    """Around a frozen CLIP, which stays out of the network and its checkpoints."""
 
-    options: ClipOptions
+    options: BackboneOptions
     backbone: ClassVar[str]
-    activation: ClassVar[Activation] = "trained"
-    interpolation: ClassVar[str] = "bicubic"
-    needs_masks: ClassVar[bool] = False
+    activation: Activation = "trained"
 
     @cached_property
     def clip(self) -> Clip:
@@ -190,6 +200,14 @@ class ClipRecipe(Recipe):
     def clip_on(self, images: Tensor) -> Clip:
         """The CLIP on the device of the images."""
         return self.clip.to(images.device)
+
+
+class ClipRecipe(BackboneRecipe):
+    """Adapters of a CLIP that are taught by masked slices."""
+
+    options: ClipOptions
+    interpolation: ClassVar[str] = "bicubic"
+    needs_masks: ClassVar[bool] = False
 
     def dataset(self, *, held_out: bool) -> MaskedSlices:
         """Slices of the examples.

@@ -50,6 +50,24 @@ class ClipSettings(Settings):
     )
 
 
+class ReferenceSettings(ClipSettings):
+    """Normal scans to compare with."""
+
+    references: tuple[str, ...] = Field(
+        (),
+        title="Normal scans",
+        description="Files of normal scans of the same kind, whose patches are remembered; "
+        "empty: none but those of the training",
+    )
+    reference_slices: int = Field(
+        8,
+        ge=1,
+        le=64,
+        title="Slices of a normal scan",
+        description="How many slices of each normal scan are remembered, spread evenly",
+    )
+
+
 class PromptSettings(ClipSettings):
     """Words for what is looked at, and for what is wrong with it."""
 

@@ -182,7 +182,7 @@ class Detector(ABC):
         """Threshold of the anomaly map calibrated on healthy scans, if there is one."""
         return None
 
-    def facts(self, case: Case, state: Any) -> Mapping[str, Any]:
+    def evidence(self, case: Case, state: Any) -> Mapping[str, Any]:
         """What the run was decided by and its settings do not say, for the record (JSON)."""
         return {}
 

@@ -151,7 +151,7 @@ def _detection(run: Run, wanted: str | float, minimum_ml: float) -> Detection:
         duration_s=round(run.spent_s, 3),
         remembered=detector.remembered,
         notes=[*study.notes, *detector.notes(case, state)],
-        facts=dict(detector.facts(case, state)),
+        evidence=dict(detector.evidence(case, state)),
     )
     return Detection(
         study,

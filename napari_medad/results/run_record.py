@@ -64,7 +64,7 @@ class RunRecord(BaseModel):
     remembered: int = Field(0, ge=0)
     """Slices of normal scans that were picked in memory; a record cannot hold them."""
     notes: list[str] = Field(default_factory=list)
-    facts: dict[str, Any] = Field(default_factory=dict)
+    evidence: dict[str, Any] = Field(default_factory=dict)
     """What the run was decided by and settings do not say: the signs kept, their distances."""
     versions: dict[str, str] = Field(default_factory=lambda: installed_versions())
 

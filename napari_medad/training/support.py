@@ -70,9 +70,11 @@ class Shot:
 
     def same_slice(self, other: Shot) -> bool:
         """Whether both are of one slice."""
-        return (self.index, self.axis) == (other.index, other.axis) and (
-            self.volume is other.volume or (self.path is not None and self.path == other.path)
-        )
+        if None in (self.path, other.path):
+            same = self.volume is other.volume or self.name == other.name
+        else:
+            same = self.path == other.path
+        return same and (self.index, self.axis) == (other.index, other.axis)
 
     def pixels(self) -> np.ndarray:
         """The slice [h, w], or [h, w, 3] uint8 of a colour source."""

@@ -144,6 +144,16 @@ def _volume_of(viewer: napari.Viewer, layer: Image) -> Volume:
     return Volume(array, affine, None, Source(None, Grid(array.shape[::-1], affine)), rgb)
 
 
+def shown_slice_of(viewer: napari.Viewer, layer: Image) -> tuple[str, int]:
+    """The plane that the viewer shows and the number of its slice in a layer's volume."""
+    if layer.ndim < 3:
+        return "axial", 0
+    axis = max(0, viewer.dims.order[0] - (viewer.dims.ndim - 3))
+    last = layer.ndim - 3 + axis
+    position = layer.world_to_data(viewer.dims.point[-layer.ndim :])[last]
+    return AXIS_LABELS[axis], int(np.clip(round(position), 0, layer.data.shape[last] - 1))
+
+
 class DetectionLayers:
     """The layers of one detection, from its first slices on.
 

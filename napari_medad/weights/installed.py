@@ -109,3 +109,23 @@ def find_weights(detector: str, name: str, known: Sequence[str] = ()) -> Weights
         f"There are no weights '{name}' for '{detector}'{wanted}; installed: {have}. Give one "
         "of these, a file, or a model folder."
     )
+
+
+def writable_name(text: str) -> str:
+    """A name that the user gives to new weights.
+
+    Raises
+    ------
+    MedadError
+        If it is empty, has a meaning of its own, or is no plain file name.
+    """
+    name = text.strip()
+    if not name or name in RESERVED or Path(name).name != name or name.startswith("."):
+        raise MedadError(f"A model cannot be called '{name}'; type another name.")
+    return name
+
+
+def free_name(home: Path, wanted: str) -> str:
+    """The name, or the first with a number that is not there yet."""
+    names = (wanted if number == 1 else f"{wanted}-{number}" for number in range(1, 10_000))
+    return next(name for name in names if not (home / name).exists())

@@ -44,8 +44,10 @@ class Ensemble:
 
     @classmethod
     def read(cls, package: str) -> Self:
-        """The `prompts.yaml` of a detector's package."""
-        held = yaml.safe_load((files(package) / "prompts.yaml").read_text(encoding="utf-8"))
+        """The `prompts.yaml` of a detector's package; the usual ones where it has none."""
+        own = files(package) / "prompts.yaml"
+        listed = own if own.is_file() else files(__package__) / "prompts.yaml"
+        held = yaml.safe_load(listed.read_text(encoding="utf-8"))
         normal, abnormal, templates = (tuple(held[name]) for name in LISTS)
         return cls(normal, abnormal, templates, held.get("domains", {}))
 

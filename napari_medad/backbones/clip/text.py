@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_medad.backbones.clip.vision import OpenClipBlock, Prompting, whole
+from napari_medad.backbones.clip.vision import Adapting, OpenClipBlock, Prompting, whole
 from napari_medad.errors import MedadError
 
 Encode = Callable[[str], list[int]]
@@ -72,6 +72,14 @@ class Text(ABC):
             May exchange tokens before each block.
         """
 
+    @abstractmethod
+    def before_last(self, ids: Tensor) -> Tensor:
+        """Tokens [n, length, c] of prompts before the last block."""
+
+    @abstractmethod
+    def last(self, x: Tensor, ids: Tensor, adapting: Adapting) -> Tensor:
+        """Features [n, joint], not normalised, of what `before_last` gives."""
+
     def features(self, prompts: Sequence[str], batch: int = 64) -> Tensor:
         """Features [n, joint] of plain prompts, not normalised."""
         ids = self.tokens(prompts)
@@ -88,16 +96,41 @@ class ClipText(Text):
 
     def encode(self, embedded: Tensor, ids: Tensor, prompting: Prompting | None = None) -> Tensor:
         """The state of the end token after the last block, projected."""
-        clip: Any = self.module
-        ends = ids.argmax(-1).expand(len(embedded))
-        length = int(ends.max()) + 1  # tokens attend to earlier ones only: the rest says nothing
-        x = embedded[:, :length] + clip.positional_embedding[:length]
-        for i, block in enumerate(clip.transformer.resblocks):
+        x = self._positioned(embedded, ids)
+        for i, block in enumerate(self._blocks):
             x = x if prompting is None else prompting(i, x)
-            x = whole(OpenClipBlock(block), x, causal=True)
+            x = whole(block, x, causal=True)
+        return self._projected(x, ids)
+
+    def before_last(self, ids: Tensor) -> Tensor:
+        """Tokens [n, length, c] of prompts before the last block."""
+        x = self._positioned(self.embed(ids), ids)
+        for block in self._blocks[:-1]:
+            x = whole(block, x, causal=True)
+        return x
+
+    def last(self, x: Tensor, ids: Tensor, adapting: Adapting) -> Tensor:
+        """Features [n, joint], not normalised, of what `before_last` gives."""
+        blocks = self._blocks
+        after = whole(blocks[-1], x, causal=True)
+        return self._projected(adapting(len(blocks) - 1, x, after), ids)
+
+    @property
+    def _blocks(self) -> list[OpenClipBlock]:
+        clip: Any = self.module
+        return [OpenClipBlock(block) for block in clip.transformer.resblocks]
+
+    def _positioned(self, embedded: Tensor, ids: Tensor) -> Tensor:
+        """With positions, up to the last end: tokens attend to earlier ones only."""
+        clip: Any = self.module
+        length = int(ids.argmax(-1).max()) + 1
+        return embedded[:, :length] + clip.positional_embedding[:length]
+
+    def _projected(self, x: Tensor, ids: Tensor) -> Tensor:
+        clip: Any = self.module
         with torch.autocast(x.device.type, enabled=False):
-            last = clip.ln_final(x.float())[torch.arange(len(x)), ends]
-            return last @ clip.text_projection
+            ends = ids.argmax(-1).expand(len(x))
+            return clip.ln_final(x.float())[torch.arange(len(x)), ends] @ clip.text_projection
 
 
 class BertText(Text):
@@ -122,10 +155,27 @@ class BertText(Text):
 
     def encode(self, embedded: Tensor, ids: Tensor, prompting: Prompting | None = None) -> Tensor:
         """The state of the first token after the last layer, projected."""
-        words = (ids != 0).expand(len(embedded), -1)
-        mask = torch.zeros(words.shape, dtype=embedded.dtype, device=words.device)
-        mask = mask.masked_fill(~words, torch.finfo(embedded.dtype).min)[:, None, None]
-        x = self._bert.embeddings(inputs_embeds=embedded)
+        mask, x = _mask(ids, embedded), self._bert.embeddings(inputs_embeds=embedded)
         for i, layer in enumerate(self._bert.encoder.layer):
             x = layer(x if prompting is None else prompting(i, x), attention_mask=mask)
         return self._projection(x[:, 0])
+
+    def before_last(self, ids: Tensor) -> Tensor:
+        """Tokens [n, context, c] of prompts before the last layer."""
+        x = self._bert.embeddings(inputs_embeds=self.embed(ids))
+        for layer in self._bert.encoder.layer[:-1]:
+            x = layer(x, attention_mask=_mask(ids, x))
+        return x
+
+    def last(self, x: Tensor, ids: Tensor, adapting: Adapting) -> Tensor:
+        """Features [n, joint], not normalised, of what `before_last` gives."""
+        layers = self._bert.encoder.layer
+        after = layers[-1](x, attention_mask=_mask(ids, x))
+        return self._projection(adapting(len(layers) - 1, x, after)[:, 0])
+
+
+def _mask(ids: Tensor, like: Tensor) -> Tensor:
+    """What is added to the attention's logits, so that filled-up places are not attended to."""
+    words = (ids != 0).expand(len(like), -1)
+    mask = torch.zeros(words.shape, dtype=like.dtype, device=words.device)
+    return mask.masked_fill(~words, torch.finfo(like.dtype).min)[:, None, None]

@@ -21,6 +21,9 @@ from napari_medad.backbones.clip.positions import Resize, resized_positions
 
 Prompting = Callable[[int, Tensor], Tensor]
 """Takes a block's number (from 0) and the tokens [b, n, c] before it, and answers new tokens."""
+Adapting = Callable[[int, Tensor, Tensor], Tensor]
+"""Takes a block's number (from 0), the tokens [b, n, c] before and after it, and answers those to
+go on with."""
 
 
 class Stage(NamedTuple):
@@ -182,6 +185,20 @@ class Vit:
             if i + 1 in layers:
                 held[i + 1] = Stage(x[:, 1:count], grid)
         return Seen(self.project(x[:, 0]), [held[layer] for layer in layers])
+
+    def begin(self, images: Tensor, how: Resize, blocks: int) -> tuple[Tensor, tuple[int, int]]:
+        """Tokens [b, 1 + h * w, c] after the first `blocks` blocks, and the grid (h, w)."""
+        x, grid = self.embed(images, how)
+        plain = pass_of(self, x)
+        for i in range(blocks):
+            x = plain.step(i, partial(whole, self.blocks[i], x))
+        return x, grid
+
+    def go_on(self, x: Tensor, first: int, adapting: Adapting) -> Tensor:
+        """The image feature [b, joint], not normalised, of tokens before the block `first`."""
+        for i in range(first, len(self.blocks)):
+            x = adapting(i, x, whole(self.blocks[i], x))
+        return self.project(x[:, 0])
 
     def look_by_values(
         self,

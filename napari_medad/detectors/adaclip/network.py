@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from napari_medad.backbones.clip.catalogue import Shape
 from napari_medad.backbones.clip.load import Activation, Clip
+from napari_medad.backbones.clip.pictures import enlarged
 from napari_medad.backbones.clip.positions import Resize
 from napari_medad.backbones.clip.similarity import cosine
 from napari_medad.backbones.clip.vision import Prompting
@@ -164,11 +165,6 @@ def overwritten(dynamic: Tensor, static: Tensor) -> Prompting:
 def rounded(prompts: Tensor, like: Tensor) -> Tensor:
     """Prompts rounded to half precision, as the authors do."""
     return prompts.half().to(like.dtype)
-
-
-def enlarged(maps: Tensor, size: int) -> Tensor:
-    """Logits [b, 2, h, w] at the picture's size, corners on corners."""
-    return F.interpolate(maps.float(), (size, size), mode="bilinear", align_corners=True)
 
 
 def map_of(maps: Sequence[Tensor], size: int) -> Tensor:

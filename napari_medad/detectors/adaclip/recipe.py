@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from napari_medad.backbones.clip.pictures import enlarged
 from napari_medad.backbones.clip.prompts import Ensemble
 from napari_medad.detectors.adaclip import CARD, losses
 from napari_medad.detectors.adaclip.fusion import fused
@@ -18,7 +19,6 @@ from napari_medad.detectors.adaclip.network import (
     AdaClip,
     Output,
     Sentences,
-    enlarged,
     image_chances,
     map_of,
 )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
 from napari_medad.backbones.clip.catalogue import Shape
 from napari_medad.backbones.clip.load import Activation, Clip
+from napari_medad.backbones.clip.pictures import enlarged
 from napari_medad.backbones.clip.positions import Resize
 from napari_medad.backbones.clip.prompts import Ensemble
 from napari_medad.backbones.clip.similarity import cosine
@@ -77,8 +77,3 @@ def prompt_features(clip: Clip, ensemble: Ensemble, word: str) -> Tensor:
 def probabilities(maps: Tensor, size: int) -> Tensor:
     """Softmax [b, 2, s, s] of logits [b, 2, h, w], taken after they are enlarged."""
     return enlarged(maps, size).softmax(1)
-
-
-def enlarged(maps: Tensor, size: int) -> Tensor:
-    """Maps [b, c, h, w] at the picture's size, corners on corners."""
-    return F.interpolate(maps.float(), (size, size), mode="bilinear", align_corners=True)

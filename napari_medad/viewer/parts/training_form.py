@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
@@ -25,7 +24,12 @@ from napari_medad.viewer.parts.notice import Notice
 from napari_medad.viewer.parts.settings_form import SettingsForm
 from napari_medad.viewer.parts.training_data import TrainingData
 from napari_medad.viewer.training_run import Order
-from napari_medad.weights.installed import RESERVED, installed_weights, weights_home
+from napari_medad.weights.installed import (
+    free_name,
+    installed_weights,
+    weights_home,
+    writable_name,
+)
 
 if TYPE_CHECKING:
     import napari
@@ -125,9 +129,7 @@ class TrainingForm(QWidget):
             Names the field that is wrong.
         """
         assert self.options is not None
-        name = self.name_edit.text().strip()
-        if not name or name in RESERVED or Path(name).name != name or name.startswith("."):
-            raise MedadError(f"A model cannot be called '{name}'; type another name.")
+        name = writable_name(self.name_edit.text())
         return Order(
             self.card.name,
             self.data.value(),
@@ -154,7 +156,7 @@ class TrainingForm(QWidget):
             self.weights_box.addItem(weights, weights)
         name = self.name_edit.text().strip()
         if not name or (home / self.card.name / name).exists():
-            self.name_edit.setText(_free_name(home / self.card.name, f"my-{self.card.name}"))
+            self.name_edit.setText(free_name(home / self.card.name, f"my-{self.card.name}"))
         self.notice.say("")
 
     def _on_recipe(self) -> None:
@@ -206,9 +208,3 @@ class TrainingForm(QWidget):
             return
         device = self.device_box.currentText()
         self.started.emit(Order(run.request.detector, data, run.path, device=device, resume=True))
-
-
-def _free_name(home: Path, wanted: str) -> str:
-    """The name, or the first with a number that is not there yet."""
-    names = (wanted if number == 1 else f"{wanted}-{number}" for number in range(1, 10_000))
-    return next(name for name in names if not (home / name).exists())

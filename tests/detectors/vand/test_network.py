@@ -9,9 +9,9 @@ from napari_medad.backbones.clip.load import Clip, load_clip
 from napari_medad.backbones.clip.prompts import Ensemble
 from napari_medad.backbones.clip.untrained import fill, numbers
 from napari_medad.backbones.clip.vision import Stage
+from napari_medad.detectors.clip_memory import Memory
 from napari_medad.detectors.vand import CARD
 from napari_medad.detectors.vand.losses import pixel_loss
-from napari_medad.detectors.vand.memory import Memory
 from napari_medad.detectors.vand.network import POSITIONS, Vand, probabilities, prompt_features
 
 GOLDEN = np.load(Path(__file__).with_name("golden.npz"))
