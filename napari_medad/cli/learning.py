@@ -23,6 +23,10 @@ def train(
     weights: Annotated[
         str | None, typer.Option(metavar="NAME|PATH", help="Start from these.")
     ] = None,
+    signs: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="Radiological signs; the same as --set signs=..."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where a stopped run in --out left off.")
     ] = False,
@@ -44,7 +48,7 @@ def train(
                 name,
                 data,
                 out,
-                options=assignments(settings),
+                options={**assignments(settings), **given(signs=signs)},
                 resume=resume,
                 progress=watch,
                 **given(preset=preset, weights=weights, device=device),

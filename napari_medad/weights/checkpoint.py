@@ -107,6 +107,9 @@ def _flatten(loaded: object, path: Path) -> dict[str, Tensor]:
         loaded = inner
     if isinstance(loaded, Mapping):
         tensors = {str(k): v for k, v in loaded.items() if isinstance(v, Tensor)}
+        groups = {str(k): v for k, v in loaded.items() if isinstance(v, Mapping)}
+        for group, held in groups.items() if not tensors else ():
+            tensors |= {f"{group}.{k}": v for k, v in held.items() if isinstance(v, Tensor)}
         if tensors:
             return tensors
     raise MedadError(f"{path} holds no tensors by name; give a state dict or .safetensors file.")

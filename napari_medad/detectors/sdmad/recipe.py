@@ -329,14 +329,17 @@ def _plain(clip: Clip, tokens: Tensor, network: nn.Module) -> Tensor:
 
 
 def _with_regions(said: Output, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Features and labels of images and, where lesions are outlined, of these (ours)."""
+    """Features and labels of images and, where lesions are outlined, of these by layer (ours)."""
     h, w = said.grid
     inside = F.adaptive_avg_pool2d(batch["mask"][:, None], (h, w)).flatten(1)
     there = (inside.sum(1) > 0) & (batch["labels"].sum(1) > 0)
     if not there.any():
         return said.feature, batch["labels"]
     share = (inside / inside.sum(1, keepdim=True).clamp(min=1e-6))[there]
-    patches = torch.stack([F.normalize(m[:, 1:].float(), dim=-1)[there] for m in said.seg]).mean(0)
-    regions = F.normalize(torch.einsum("bn,bnd->bd", share, patches), dim=-1)
-    features = torch.cat([said.feature, regions])
-    return features, torch.cat([batch["labels"], batch["labels"][there]])
+    own = batch["labels"][there]
+    regions = [
+        F.normalize(torch.einsum("bn,bnd->bd", share, F.normalize(m[there, 1:].float(), dim=-1)))
+        for m in said.seg
+    ]
+    features = torch.cat([said.feature, *regions])
+    return features, torch.cat([batch["labels"], own.repeat(len(regions), 1)])

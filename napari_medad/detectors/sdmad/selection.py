@@ -76,9 +76,9 @@ class Selection:
 def select(pairs: Pairs, features: Tensor, *, all_kept: bool = False) -> Selection:
     """Keep sign t of category c iff D(t, c) < min over k != c of D(t, k).
 
-    D(t, k) is the least of 1 - cosine from t to another sign of k. A sign that several
-    categories share is not measured against those that share it. A category that would end
-    empty keeps all its signs.
+    D(t, k) is the least of 1 - cosine from t to another sign of k. Signs that c and k share are
+    left out of D(t, k), and a shared sign is not measured against those that share it. A
+    category that would end empty keeps all its signs.
 
     Parameters
     ----------
@@ -88,18 +88,14 @@ def select(pairs: Pairs, features: Tensor, *, all_kept: bool = False) -> Selecti
     all_kept : bool
         Measure, but drop nothing ("no SS").
     """
-    distance = 1 - features @ features.T
-    same = pairs.same().to(features.device)
-    distance = distance.masked_fill(same, torch.inf)
-    owner = pairs.owner.to(features.device)
-    to = torch.stack(  # D(t, k) [n, K]
-        [distance[:, owner == k].amin(1) for k in range(len(pairs.categories))], 1
-    )
-    holds = torch.stack(  # whether category k has sign t, [n, K]
-        [same[:, owner == k].any(1) for k in range(len(pairs.categories))], 1
-    )
-    own = to.gather(1, owner[:, None])[:, 0]
-    other = to.masked_fill(holds, torch.inf).amin(1)
+    same, owner = pairs.same().to(features.device), pairs.owner.to(features.device)
+    distance = (1 - features @ features.T).masked_fill(same, torch.inf)
+    ours = owner[:, None] == owner
+    # [n, K]: whether a category has the row's sign; [n, n]: whether the row's category has a sign
+    had = torch.stack([same[:, owner == k].any(1) for k in range(len(pairs.categories))], 1)
+    shared = had[:, owner].T
+    own = distance.masked_fill(~ours, torch.inf).amin(1)
+    other = distance.masked_fill(ours | shared | had[:, owner], torch.inf).amin(1)
     kept = torch.ones_like(own, dtype=torch.bool) if all_kept else own < other
     empty = [c for c in range(len(pairs.categories)) if not kept[owner == c].any()]
     for c in empty:
