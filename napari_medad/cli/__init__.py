@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from napari_medad.cli.benchmark import benchmark
 from napari_medad.cli.console import complain, note, say
 from napari_medad.cli.detection import detect, detectors
 from napari_medad.cli.learning import evaluate, train
@@ -33,6 +34,7 @@ app.command()(detectors)
 app.command()(detect)
 app.command()(train)
 app.command()(evaluate)
+app.command()(benchmark)
 app.add_typer(weights, name="weights")
 app.command()(demo)
 app.command("open")(open_input)

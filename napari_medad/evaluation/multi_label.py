@@ -87,7 +87,7 @@ def multi_label_metrics(
         mean_auroc=float(np.mean(known)) if known else None,
         hamming=1 - float(hamming_loss(truth, decisions)),
         subset_accuracy=float(accuracy_score(np.ones(len(right), bool), right)),
-        abnormal_auroc=_auroc(truth.any(1), slice_scores),
+        abnormal_auroc=_auroc(np.asarray(truth.any(axis=1)), slice_scores),
     )
 
 
@@ -109,13 +109,8 @@ def measured(
     """
     truth, scores, decisions, slice_scores = [], [], [], []
     for example, detection in detections:
+        check_known(example, names)
         for z, shown in (example.categories or {}).items():
-            unknown = next((name for name in shown if name not in names), None)
-            if unknown is not None:
-                raise MedadError(
-                    f"{detection.study.name} shows '{unknown}', which the weights do not know; "
-                    f"they know {', '.join(names)}."
-                )
             _check_slice(detection, z)
             truth.append([name in shown for name in names])
             scores.append([detection.category_scores[name][z] for name in names])
@@ -128,6 +123,17 @@ def measured(
         np.array(decisions, bool).reshape(-1, len(names)),
         np.array(slice_scores, float),
     )
+
+
+def check_known(example: Example, names: Sequence[str]) -> None:
+    """Refuse an example that shows a category which is not among the names."""
+    shown = {name for found in (example.categories or {}).values() for name in found}
+    unknown = next((name for name in sorted(shown) if name not in names), None)
+    if unknown is not None:
+        raise MedadError(
+            f"A slice is said to show '{unknown}', which the weights do not know; they know "
+            f"{', '.join(names)}."
+        )
 
 
 def table(metrics: Mapping[str, MultiLabelMetrics]) -> list[dict[str, object]]:

@@ -17,8 +17,8 @@ from napari_medad.volumes.reader import READERS, case_name, ending
 from napari_medad.volumes.volume import Volume
 
 
-def examples_from(data: str | Path) -> tuple[Example, ...]:
-    """The examples of a folder or a manifest.
+def examples_from(data: str | Path, *, test: bool = False) -> tuple[Example, ...]:
+    """The examples of a folder or a manifest; with `test`, those of a manifest to test on.
 
     A folder with images holds one task, called like the folder. Otherwise each sub-folder
     is a task with its images; a sub-folder that is one patient's study (DICOM files, or
@@ -35,7 +35,7 @@ def examples_from(data: str | Path) -> tuple[Example, ...]:
     if path.is_dir():
         found = _folder(path)
     elif path.suffix.lower() in ENDINGS:
-        found = read_manifest(path)
+        found = read_manifest(path, test=test)
     elif ending(path) in READERS:
         found = (Example(path, task=case_name(path)),)
     else:

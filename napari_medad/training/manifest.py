@@ -18,19 +18,27 @@ LABELS = {"": None, "0": 0, "normal": 0, "healthy": 0, "1": 1, "abnormal": 1, "a
 SPLITS = {"": False, "train": False, "training": False} | dict.fromkeys(
     ("held-out", "held_out", "val", "valid", "validation", "calibration"), True
 )
-"""Whether a split's images are held out; "test" images are not looked at."""
+"""Whether a split's images are held out; "test" images never teach."""
+TEST = "test"
 
 
-def read_manifest(path: Path) -> tuple[Example, ...]:
-    """The examples of a manifest.
+def read_manifest(path: Path, *, test: bool = False) -> tuple[Example, ...]:
+    """The examples of a manifest: those to learn from, or those to test on.
 
     Columns, of which only `image` must be there: `image`, `mask`, `refined` (paths,
     relative to the manifest), `task`, `label` (0 or normal, 1 or abnormal, empty for
     unknown; where the column is missing, 0 or what `categories` say), `slices` ("12:1 13:0":
     axial slice and its label), `categories` ("Enlarged ventricles; Craniotomy", or "normal":
     the abnormalities of one slice) with `slice` (its number; 0 where the image has one) and
-    `axis`, `split` (train, held-out or test; test rows are left out), `patient`. A JSON
-    manifest is a list of such objects, or {"examples": [...]}. Other columns are ignored.
+    `axis`, `split` (train, held-out or test), `patient`. A JSON manifest is a list of such
+    objects, or {"examples": [...]}. Other columns are ignored.
+
+    Parameters
+    ----------
+    path : Path
+    test : bool
+        Give the rows of the split "test", and of a manifest without splits all; else all
+        but those.
 
     Raises
     ------
@@ -38,14 +46,22 @@ def read_manifest(path: Path) -> tuple[Example, ...]:
         Names the file, the row and the field that is wrong.
     """
     rows = _json_rows(path) if path.suffix.lower() == ".json" else _csv_rows(path)
+    splits = {_split(row) for _, row in rows}
+    if test and TEST not in splits and splits - {""}:
+        raise MedadError(f"{path} marks no row for testing; give those the split 'test'.")
+    wanted = {TEST} & splits or {""} if test else splits - {TEST}
     found = []
     for where, row in rows:
         if "image" not in row:
             raise MedadError(f"{where} has no 'image'; name the column or field 'image'.")
         text = {key: "" if v is None else v for key, v in row.items()}
-        if str(text.get("split", "")).strip().lower() != "test":
+        if _split(text) in wanted:
             found.append(_example(text, where, path.parent))
     return tuple(found)
+
+
+def _split(row: Mapping[str, Any]) -> str:
+    return str(row.get("split") or "").strip().lower()
 
 
 def _example(row: Mapping[str, Any], where: str, home: Path) -> Example:
@@ -63,7 +79,7 @@ def _example(row: Mapping[str, Any], where: str, home: Path) -> Example:
         slices=_slices(row.get("slices", ""), where),
         categories=categories,
         axis=_choice(row.get("axis", ""), {"": "axial"} | {a: a for a in AXES}, "axis", where),
-        held_out=bool(_choice(row.get("split", ""), SPLITS, "split", where)),
+        held_out=_split(row) != TEST and bool(_choice(_split(row), SPLITS, "split", where)),
         patient=str(row.get("patient", "")).strip(),
     )
 

@@ -90,7 +90,7 @@ def test_only_named_slices_count(told: Detection) -> None:
 @pytest.mark.parametrize(
     ("categories", "said"),
     [
-        ({0: ("Bone",)}, "shows 'Bone', which the weights do not know; they know Cyst, Fat"),
+        ({0: ("Bone",)}, "show 'Bone', which the weights do not know; they know Cyst, Fat"),
         ({4: ()}, "no axial slice 4, only 0 to 3"),
         ({3: ()}, "slice 3 of case shows background only"),
     ],
