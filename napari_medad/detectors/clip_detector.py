@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor, nn
 
-from napari_medad.backbones.clip.catalogue import Shape, backbone
+from napari_medad.backbones.clip.catalogue import RANDOM, Shape, backbone
 from napari_medad.backbones.clip.load import Activation, Clip, shared_clip
 from napari_medad.backbones.clip.pictures import maps_on, pictures_of, unseen
 from napari_medad.backbones.clip.untrained import fill
@@ -88,6 +88,8 @@ class ClipDetector(SliceDetector):
         found = find_weights(self.card.name, weights, self.card.weights)
         self.weights = found.record()
         self.adapters = Adapters.read(self.card, found.path)
+        if self.backbone_name in RANDOM:
+            self.weights = self.weights.model_copy(update={"state": "untrained"})
         network = self.build(backbone(self.backbone_name).shape, self.adapters.settings)
         if self.adapters.tensors is None:
             fill(network, f"{self.card.name}.")
@@ -136,7 +138,8 @@ class ClipDetector(SliceDetector):
         """The user's CLIP, else the adapters', else the paper's; untrained a tiny one."""
         if self.settings.backbone != "auto":
             return self.settings.backbone
-        return "tiny" if self.untrained else self.adapters.settings.get("backbone", self.backbone)
+        paper = "tiny" if self.untrained else self.backbone
+        return self.adapters.settings.get("backbone", paper)
 
     @property
     def size(self) -> int:

@@ -61,6 +61,13 @@ def sentence(card: Card) -> str:
     return "needs weights: " + "; ".join(map(str, lacking)) if lacking else ""
 
 
+def clip_sentence(card: Card) -> str:
+    """Which CLIP a detector lacks to be trained; empty where it is there."""
+    clip = released().get(card.backbone)
+    lacks = clip is not None and not clip.installed
+    return f"needs the weights of {_need_of(clip)}" if clip is not None and lacks else ""
+
+
 def _need_of(clip: Backbone) -> Need:
     return Need(f"CLIP {clip.name}", clip.terms, f"medad weights fetch {clip.name}")
 

@@ -182,8 +182,11 @@ class Recipe(ABC):
         return {}
 
     @abstractmethod
-    def preview(self, network: nn.Module, pixels: np.ndarray) -> np.ndarray:
-        """Anomaly map [h, w] of one slice [h, w] while training, for the viewer."""
+    def preview(self, network: nn.Module, pixels: np.ndarray) -> np.ndarray | None:
+        """Anomaly map [h, w] of one slice [h, w] while training, for the viewer.
+
+        None where the network does not say where in a slice something lies.
+        """
 
     @abstractmethod
     def model_settings(self) -> dict[str, Any]:

@@ -93,7 +93,8 @@ def _weights(record: RunRecord) -> str:
     held = record.weights
     if held.state == "none":
         return "auto"
-    if held.state == "untrained" or held.name in installed_weights(record.detector):
+    random = held.state == "untrained" and held.path is None
+    if random or held.name in installed_weights(record.detector):
         return held.name
     return held.path or held.name
 

@@ -185,7 +185,9 @@ class Run:
             return
         try:
             with self._evaluating():
-                self.watch.tell(preview=self.recipe.preview(self.network, pixels))
+                made = self.recipe.preview(self.network, pixels)
+            if made is not None:
+                self.watch.tell(preview=made)
         except (MedadError, RuntimeError, ValueError) as error:
             # A picture that cannot be made is no reason to lose a night's training.
             self._tell(f"The preview could not be made: {error}")

@@ -57,12 +57,6 @@ class Shot:
             )
 
     @property
-    def label(self) -> str:
-        """What the reader is told of it."""
-        what = ", ".join(self.categories) or NORMAL
-        return f"{self.name}, {self.axis} {self.index}: {what}"
-
-    @property
     def path(self) -> Path | None:
         """The file of its volume; None where that was made in memory."""
         path = self.volume.source.path if self.volume.source else None

@@ -198,19 +198,7 @@ class DetectionLayers:
         """Empty layers for the maps and the mask, made before the run so that it stays smooth."""
         blank = np.broadcast_to(np.float32(0), self.volume.array.shape)
         for name in names:
-            kind = kind_of(name)
-            self.maps[name] = self.viewer.add_image(
-                blank,
-                name=self.prefix + name,
-                colormap=colours_of(kind),
-                blending="translucent",
-                visible=kind.visible,
-                opacity=MAP_OPACITY,
-                contrast_limits=(0.0, 1.0),
-                metadata={"medad map": name, VOLUME: self.volume},
-                **placement(self.volume),
-                **layer_units(3),
-            )
+            self._add(name, blank)
         self.mask = self.viewer.add_labels(
             np.zeros(self.volume.array.shape, np.uint8),
             name=f"{self.prefix}mask",
@@ -223,11 +211,39 @@ class DetectionLayers:
         self.mask.contour = 1
         self.mask.editable = False
 
+    def _add(self, name: str, array: np.ndarray) -> None:
+        kind = kind_of(name)
+        self.maps[name] = self.viewer.add_image(
+            array,
+            name=self.prefix + name,
+            colormap=colours_of(kind),
+            blending="translucent",
+            visible=kind.visible,
+            opacity=MAP_OPACITY,
+            contrast_limits=self._ranges.get(name, (0.0, 1.0)),
+            metadata={"medad map": name, VOLUME: self.volume},
+            **placement(self.volume),
+            **layer_units(3),
+        )
+
+    def add_late(self, name: str, detection: Detection) -> None:
+        """A finished map that was not known before the run; below the others."""
+        active = self.viewer.layers.selection.active
+        self._add(name, detection.maps[name])
+        self.maps[name].metadata[STUDY] = detection.study
+        first = min(self.viewer.layers.index(layer) for layer in self.maps.values())
+        self.viewer.layers.move(self.viewer.layers.index(self.maps[name]), first)
+        self.viewer.layers.selection.active = active
+
+    def missing(self, detection: Detection) -> list[str]:
+        """Maps of a detection that have no layer yet."""
+        return [name for name in detection.maps if name not in self.maps]
+
     def update(self, maps: Mapping[str, np.ndarray]) -> None:
         """Show maps that are still being filled; only the shown slice is drawn again."""
         for name, array in maps.items():
-            layer = self.maps[name]
-            if not layer.visible:
+            layer = self.maps.get(name)
+            if layer is None or not layer.visible:
                 continue
             self._stretch(layer, array)
             if layer.data is not array:
@@ -249,14 +265,16 @@ class DetectionLayers:
 
     def finish(self, detection: Detection) -> None:
         """Final maps and the mask of a finished, prepared detection."""
-        for name, array in detection.maps.items():
-            layer = self.maps[name]
+        for name, layer in self.maps.items():
+            array = detection.maps[name]
             layer.metadata[STUDY] = detection.study
             layer.contrast_limits = self._ranges.get(name, layer.contrast_limits)
             if layer.data is not array:
                 layer.data = array
             else:
                 layer.refresh(extent=False, highlight=False)
+        if detection.record.evidence.get("whole_slices"):
+            self.maps["anomaly"].visible = False  # it would cover the slices, and says nowhere
         self._refresh_mask(detection)
 
     def show_mask(self, detection: Detection) -> None:

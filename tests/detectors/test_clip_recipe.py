@@ -104,7 +104,7 @@ def test_adapters_of_pmc_clip_are_trained_and_refused_by_another(tmp_path, name)
     study = Study.from_volumes("case", {"t2f": scan(lesion=True)[0]})
     detection = medad.detect(study, detector)
     assert detector.clip.backbone.name == "tiny-pmc"
-    assert detection.record.weights.state == "trained"
+    assert detection.record.weights.state == "untrained"  # its CLIP is random
     assert detection.maps["anomaly"].std() > 0
     with pytest.raises(MedadError, match="learned for .*CLIP"):
         other = load_detector(name, weights=str(model.path), device="cpu", backbone="tiny")

@@ -38,7 +38,7 @@ class AnomalyClipDetector(ClipDetector):
         MedadError
             If the prompts were learned for another CLIP.
         """
-        if not self.untrained and not self.network.fits(self.clip):
+        if self.adapters.tensors is not None and not self.network.fits(self.clip):
             raise MedadError(
                 f"The weights '{self.weights.name}' of anomalyclip were learned for another CLIP "
                 f"than the one in use ({self.clip.backbone.name}); choose it with --set backbone=."

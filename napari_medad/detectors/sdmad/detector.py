@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from napari_medad.backbones.clip.catalogue import Shape
@@ -122,14 +123,14 @@ class SdmadDetector(RememberingDetector):
     def read_text(self) -> Words:
         """Features of the signs, selected, and of MVFA's prompts."""
         clip, network, signs = self.clip, self.network, None
-        with self.device.computing():
+        with torch.inference_mode():  # in fp32: signs differ by a few thousandths
             if self.signs is not None:
                 features = (
                     shifted_features(network, clip, self.signs)
                     if isinstance(network, ShiftAdapters)
                     else frozen_features(clip, self.signs).to(self.device.name)
                 )
-                signs = sign_text(self.signs, features.float(), selected=self.settings.select_signs)
+                signs = sign_text(self.signs, features, selected=self.settings.select_signs)
             prompts = prompt_features(clip, self.word) if self.pixel_level else None
         return Words(signs, None if prompts is None else prompts.to(self.device.name))
 
@@ -278,6 +279,7 @@ class SdmadDetector(RememberingDetector):
             "anchor": self.signs.normal,
             "signs": text.selection.facts(text.pairs),
             "similarity": self.adapters.facts.get("similarity", {}),
+            "whole_slices": not self.pixel_level,
         }
 
     def notes(self, case: Case, state: View) -> tuple[str, ...]:

@@ -22,7 +22,6 @@ from napari_medad.detectors.recipe import Example
 from napari_medad.detectors.sdmad.losses import sign_loss
 from napari_medad.detectors.sdmad.mvfa import ACTIVATION, Mvfa, Output, abnormal_maps, image_chance
 from napari_medad.detectors.sdmad.network import BACKBONE, Sentences, ShiftAdapters, vit_of
-from napari_medad.detectors.sdmad.scores import slice_score
 from napari_medad.detectors.sdmad.shots import NamedSlice, check, named_slices
 from napari_medad.detectors.sdmad.signs import SignList
 from napari_medad.detectors.sdmad.text import (
@@ -30,7 +29,6 @@ from napari_medad.detectors.sdmad.text import (
     pairs_of,
     prompt_features,
     shifted_features,
-    sign_text,
 )
 from napari_medad.volumes.intensity import IntensityRange
 
@@ -281,8 +279,10 @@ class SdmadRecipe(BackboneRecipe):
             "after": [[round(v, 4) for v in row.tolist()] for row in after[::step]],
         }
 
-    def preview(self, network: nn.Module, pixels: np.ndarray) -> np.ndarray:
-        """The prompts' map of a slice, or at the image level its score everywhere."""
+    def preview(self, network: nn.Module, pixels: np.ndarray) -> np.ndarray | None:
+        """The prompts' map of a slice; at the image level there is none."""
+        if not isinstance(network, Mvfa):
+            return None
         low, high = float(pixels.min()), float(pixels.max())
         grey = IntensityRange(low, high).apply(pixels)[None]
         size = self.options.image_size
@@ -290,16 +290,9 @@ class SdmadRecipe(BackboneRecipe):
         picture = pictures_of(grey, size, normalised=self.normalised).to(device)
         clip = self.clip_on(picture)
         with torch.inference_mode():
-            if isinstance(network, Mvfa):
-                said = network(clip, *network.begin(clip, picture))
-                maps = abnormal_maps(said.patches(said.seg), self.prompts.to(device), size)
-                return maps_on(maps[:, :, 1].mean(0), (pixels.shape[0], pixels.shape[1]))[0]
-            assert isinstance(network, ShiftAdapters)
-            feature = network.feature(clip, network.begin(clip, picture))
-            text = sign_text(self.signs, self._features(network, clip), selected=True)
-            cosines = cosine(feature, text.all)
-            chance = float(slice_score(text.judge(cosines)[0], cosines[:, -1]))
-        return np.full(pixels.shape, chance, np.float32)
+            said = network(clip, *network.begin(clip, picture))
+            maps = abnormal_maps(said.patches(said.seg), self.prompts.to(device), size)
+            return maps_on(maps[:, :, 1].mean(0), (pixels.shape[0], pixels.shape[1]))[0]
 
     def model_settings(self) -> dict[str, Any]:
         """The CLIP, the level, the shape of the adapters, and the signs in full."""

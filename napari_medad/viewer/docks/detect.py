@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import napari
@@ -345,6 +346,8 @@ class DetectDock(QWidget):
         self._tell(detection)
         self.session.layers_of_current = self.shown
         self.session.add(detection)
+        for name in self.shown.missing(detection):
+            QTimer.singleShot(0, partial(self.shown.add_late, name, detection))
 
     def _tell(self, detection: Detection) -> None:
         """What came out, and how."""

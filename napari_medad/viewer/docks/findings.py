@@ -35,7 +35,8 @@ from napari_medad.volumes.volume import AXES
 if TYPE_CHECKING:
     from napari_medad.viewer.layers import DetectionLayers
 
-COLUMNS = ("#", "mL", "Max", "Mean", "R, A, S (mm)", "Slices")
+COLUMNS = ("#", "mL", "Max", "Mean", "R, A, S (mm)", "Slices", "Category")
+CATEGORY = COLUMNS.index("Category")
 TIPS = (
     "Number of the finding; 1 is the largest",
     "Volume in millilitres",
@@ -43,6 +44,7 @@ TIPS = (
     "Mean anomaly score",
     "Centre: millimetres to the right, to the front, upward",
     "First and last axial slice",
+    "What the finding is, where the detector tells several abnormalities apart",
 )
 EDGE = 0.4
 """Share of the canvas around its middle in which a finding counts as in view."""
@@ -163,6 +165,7 @@ class FindingsDock(QWidget):
         self._filling = True
         self.table.setSortingEnabled(False)
         self.table.setRowCount(len(findings))
+        self.table.setColumnHidden(CATEGORY, not any(f.category for f in findings))
         for row, f in enumerate(findings):
             values: tuple[Any, ...] = (
                 f.id,
@@ -171,6 +174,7 @@ class FindingsDock(QWidget):
                 float(f"{f.mean_score:.3g}"),
                 ", ".join(f"{c:.0f}" for c in f.centroid_ras),
                 f"{f.slices[0]}–{f.slices[1]}",
+                f.category,
             )
             for column, value in enumerate(values):
                 item = QTableWidgetItem()

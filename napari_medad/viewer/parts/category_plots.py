@@ -9,12 +9,13 @@ import numpy as np
 import pyqtgraph as pg
 from napari.settings import get_settings
 from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QFont
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_medad.viewer.parts.loss_curves import COLOURS
 from napari_medad.viewer.parts.slice_profile import MARK, theme_colours
 
-NAME_WIDTH = 118
+NAME_WIDTH = 132
 """Room for the names beside the plots, pixels."""
 LONGEST_NAME = 19
 LINES = {
@@ -61,6 +62,9 @@ class CategoryPlots(QWidget):
                 lambda event, plot=plot: self._on_click(plot, event)
             )
             plot.getAxis("left").setWidth(NAME_WIDTH)
+            plot.getAxis("left").setStyle(
+                tickFont=small_font(self), hideOverlappingLabels=False, autoExpandTextSpace=False
+            )
             layout.addWidget(plot, 1)
         layout.insertWidget(1, self.about)
         layout.addWidget(self.legend)
@@ -100,7 +104,7 @@ class CategoryPlots(QWidget):
                 for row, name in enumerate(self.names)
             )
         )
-        ticks = [(row, _short(name)) for row, name in enumerate(self.names)]
+        ticks = [(row, short_name(name)) for row, name in enumerate(self.names)]
         self.heat.getAxis("left").setTicks([ticks])
         self.heat.setMinimumHeight(50 + 17 * len(self.names))
         for plot in (self.heat, self.curves):
@@ -144,5 +148,13 @@ def style_of(row: int) -> Qt.PenStyle:
     return list(LINES)[row // len(COLOURS) % len(LINES)]
 
 
-def _short(name: str) -> str:
+def small_font(widget: QWidget) -> QFont:
+    """A size smaller than the widget's, for names beside a plot."""
+    small = QFont(widget.font())
+    small.setPointSizeF(max(7.0, small.pointSizeF() - 1))
+    return small
+
+
+def short_name(name: str) -> str:
+    """As much of a name as there is room for beside a plot."""
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"

@@ -16,7 +16,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_medad.detectors.needs import sentence
+from napari_medad.detectors.needs import clip_sentence
 from napari_medad.detectors.registry import card
 from napari_medad.detectors.sdmad.signs import SignList
 from napari_medad.errors import MedadError
@@ -127,8 +127,8 @@ class LearnPage(QWidget):
 
     def tell_needs(self) -> None:
         """Say which weights of CLIP are missing, if any."""
-        needed = sentence(card(DETECTOR))
-        self.notice.say(f"sdmad {needed}" if needed else "", "warning")
+        needed = clip_sentence(card(DETECTOR))
+        self.notice.say(f"Learning {needed}" if needed else "", "warning")
 
     def _suggest(self) -> None:
         self.name_edit.setText(free_name(weights_home() / DETECTOR, "my-signs"))

@@ -54,6 +54,7 @@ class ShotList(QWidget):
         self.viewer = viewer
         self.shots: list[Shot] = []
         self.names: tuple[str, ...] = ()
+        self._picked: Image | None = None
         self.reading = Work(self)
         self.layer_box, self.categories, self.list = (
             QComboBox(self),
@@ -66,6 +67,8 @@ class ShotList(QWidget):
         self.layer_box.setMinimumContentsLength(14)
         self.notice = Notice(self)
         self.list.setIconSize(QSize(SIDE, SIDE))
+        self.list.setWordWrap(True)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setToolTip("A double click goes to the slice")
         self.mark_button, self.remove_button, self.open_button, self.save_button, self.found = (
             QPushButton(text, self) for text in ("", "Remove", "Open…", "Save with the study", "")
@@ -100,6 +103,8 @@ class ShotList(QWidget):
         self.found.clicked.connect(self._open_beside)
         self.list.itemDoubleClicked.connect(lambda item: self._go_to(self.list.row(item)))
         self.layer_box.currentIndexChanged.connect(self._on_slice)
+        self.layer_box.activated.connect(self._on_picked)
+        self.viewer.layers.selection.events.active.connect(self._refill)
         self.categories.itemChanged.connect(self._on_slice)
         self.reading.finished.connect(self._on_read)
         self.reading.failed.connect(lambda sentence: self.notice.say(sentence, "error"))
@@ -222,7 +227,9 @@ class ShotList(QWidget):
         return tuple(i.text() for i in items if i.checkState() == Qt.CheckState.Checked)
 
     def _refill(self, event: Any = None) -> None:
-        chosen, layers = self.layer, volume_layers(self.viewer)
+        layers = volume_layers(self.viewer)
+        active = self.viewer.layers.selection.active
+        chosen = self._picked if self._picked in layers or active not in layers else active
         self.layer_box.blockSignals(True)
         self.layer_box.clear()
         for layer in layers:
@@ -231,6 +238,10 @@ class ShotList(QWidget):
         self.layer_box.setCurrentIndex(layers.index(shown) if shown is not None else -1)
         self.layer_box.blockSignals(False)
         self._on_slice()
+
+    def _on_picked(self, index: int) -> None:
+        """Stay with the layer that the user has chosen, whichever is active."""
+        self._picked = self.layer_box.itemData(index)
 
     def _on_slice(self, event: Any = None) -> None:
         layer = self.layer
@@ -252,7 +263,9 @@ class ShotList(QWidget):
         row = self.list.currentRow()
         self.list.clear()
         for shot in self.shots:
-            item = QListWidgetItem(_icon(shot.thumbnail(SIDE)), shot.label)
+            what = ", ".join(shot.categories) or NORMAL
+            text = f"{shot.axis} {shot.index}: {what}\n{shot.name}"
+            item = QListWidgetItem(_icon(shot.thumbnail(SIDE)), text)
             if any(name not in self.names for name in shot.categories):
                 item.setForeground(QColor("#e05a4f"))
                 item.setToolTip("A category of this shot has no signs")

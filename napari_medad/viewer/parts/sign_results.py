@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_medad.viewer.parts.category_plots import NAME_WIDTH, short_name, small_font
 from napari_medad.viewer.parts.slice_profile import theme_colours
 
 GREY = "#8a8f98"
@@ -79,7 +80,10 @@ class SimilarityMatrix(QWidget):
         self.plot.hideButtons()
         self.plot.getViewBox().invertY(True)
         self.plot.setLabel("bottom", "sign")
-        self.plot.setLabel("left", "shot")
+        self.plot.getAxis("left").setWidth(NAME_WIDTH)
+        self.plot.getAxis("left").setStyle(
+            tickFont=small_font(self), hideOverlappingLabels=False, autoExpandTextSpace=False
+        )
         self.plot.scene().sigMouseMoved.connect(self._on_moved)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 4, 0, 0)
@@ -109,18 +113,27 @@ class SimilarityMatrix(QWidget):
         return np.array(self._held.get(self.when.currentData(), np.zeros((0, 0))), float)
 
     def draw(self) -> None:
-        """Draw the chosen matrix; both share one range of colours."""
+        """Draw the chosen matrix on its own range of colours."""
         values = self.values
         if not values.size:
             self.image.clear()
             self.about.setText("Learn from shots first; their likeness to the signs is kept.")
             return
-        both = np.array([self._held["before"], self._held["after"]], float)
-        self.image.setImage(values, levels=(both.min(), both.max()), autoLevels=False)
+        low, high = float(values.min()), float(values.max())
+        self.image.setImage(values, levels=(low, max(high, low + 1e-6)), autoLevels=False)
         self.image.setRect(-0.5, -0.5, values.shape[1], values.shape[0])
         self.plot.setXRange(-0.5, values.shape[1] - 0.5, padding=0)
         self.plot.setYRange(-0.5, values.shape[0] - 0.5, padding=0)
-        self.about.setText(f"Cosines from {both.min():.2f} (dark) to {both.max():.2f} (light).")
+        ticks = [(row, short_name(name)) for row, name in enumerate(self._held["shots"])]
+        self.plot.getAxis("left").setTicks([ticks])
+        self._say_range()
+
+    def _say_range(self) -> None:
+        values = self.values
+        self.about.setText(
+            f"Cosines from {values.min():.3f} (dark) to {values.max():.3f} (light). The last column "
+            "is the normal sentence. Point at a square to read it."
+        )
 
     def _on_moved(self, place: Any) -> None:
         point, values = self.plot.getViewBox().mapSceneToView(place), self.values
@@ -128,6 +141,8 @@ class SimilarityMatrix(QWidget):
         if 0 <= row < values.shape[0] and 0 <= column < values.shape[1]:
             shot, sign = self._held["shots"][row], self._held["signs"][column]
             self.about.setText(f"{values[row, column]:.3f}: {shot} — “{sign}”")
+        elif values.size:
+            self._say_range()
 
     def closeEvent(self, event: Any) -> None:
         """Stop following the theme."""
