@@ -10,8 +10,8 @@ import torch
 
 import napari_medad as medad
 from napari_medad.detectors.device import Device
+from napari_medad.detectors.framing import from_square, scale_of, scaled, to_square
 from napari_medad.detectors.moe.detector import MoeDetector
-from napari_medad.detectors.moe.framing import from_square, scale_of, scaled, to_square
 from napari_medad.volumes.foreground import foreground_of
 from napari_medad.volumes.phantom import sample_study
 from napari_medad.volumes.slices import SlicePlan

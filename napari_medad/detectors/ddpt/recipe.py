@@ -24,8 +24,7 @@ from napari_medad.detectors.ddpt.pictures import (
     squared,
 )
 from napari_medad.detectors.recipe import Example, Recipe, TrainingOptions
-from napari_medad.errors import MedadError
-from napari_medad.volumes.foreground import foreground_of
+from napari_medad.detectors.slice_labels import labels_of, refuse_one_kind
 
 WARM_UP = 1e-5
 """Learning rate while an optimiser warms up."""
@@ -65,11 +64,7 @@ class LabelledSlices(Dataset[dict[str, Tensor]]):
             pictures += list(slices)
             labels += found
             held += [example.held_out] * len(found)
-        if len(set(labels)) < 2:
-            kind = "normal" if labels and labels[0] == 0 else "abnormal"
-            raise MedadError(
-                f"All {len(labels)} labelled slices are {kind}; label slices of both kinds."
-            )
+        refuse_one_kind(labels)
         kept = [i for i in range(len(labels)) if held[i] == held_out]
         self.pictures = [pictures[i] for i in kept]
         self.labels = [labels[i] for i in kept]
@@ -94,27 +89,12 @@ class LabelledSlices(Dataset[dict[str, Tensor]]):
 
 
 def labelled_slices(example: Example) -> tuple[np.ndarray, list[int]]:
-    """Square slices [n, s, s] uint8 and their labels, from labels, a mask, or a normal scan."""
+    """Square slices [n, s, s] uint8 and their labels."""
     study = example.study()
-    array = study.volume().array
-    if example.slices:
-        labels = dict(example.slices)
-        beyond = next((z for z in labels if not 0 <= z < len(array)), None)
-        if beyond is not None:
-            raise MedadError(
-                f"{study.name} has a label for slice {beyond}, but only slices 0 to "
-                f"{len(array) - 1}; correct the label."
-            )
-    elif example.label == 0:
-        inside = foreground_of(study.volume()).any(axis=(1, 2))
-        labels = {int(z): 0 for z in np.flatnonzero(inside)}
-    else:
-        raise MedadError(
-            f"{study.name} is abnormal, but nothing says in which slices; label its slices."
-        )
-    wanted = sorted(labels)
-    slices = np.nan_to_num(array[wanted].astype(np.float32), posinf=0, neginf=0)
-    return squared(grey_levels(slices)), [int(labels[z]) for z in wanted]
+    labels = labels_of(example, study)
+    array = study.volume().array[list(labels)]
+    slices = np.nan_to_num(array.astype(np.float32), posinf=0, neginf=0)
+    return squared(grey_levels(slices)), list(labels.values())
 
 
 class DdptRecipe(Recipe):

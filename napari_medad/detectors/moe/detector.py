@@ -11,14 +11,21 @@ import torch
 
 from napari_medad.detectors.detector import Case, Prediction, SliceBatch, SliceDetector
 from napari_medad.detectors.device import Device
+from napari_medad.detectors.framing import (
+    Scale,
+    from_square,
+    of_polarity,
+    scale_of,
+    scaled,
+    to_square,
+    unscaled,
+)
 from napari_medad.detectors.moe import CARD
-from napari_medad.detectors.moe.framing import Scale, from_square, scale_of, scaled, to_square
 from napari_medad.detectors.moe.network import MixtureOfExperts
 from napari_medad.detectors.moe.settings import MoeArchitecture, MoeSettings
 from napari_medad.detectors.moe.text import TextEncoder, text_encoder
 from napari_medad.errors import MedadError
 from napari_medad.results.smoothing import median_inside
-from napari_medad.volumes.intensity import IntensityRange
 from napari_medad.volumes.phantom.contrast import contrasts
 from napari_medad.weights.checkpoint import load_into
 from napari_medad.weights.installed import find_weights
@@ -176,18 +183,11 @@ class MoeDetector(SliceDetector):
         signed = from_square(anomaly, height, width)
         normal = from_square(output.reconstruction, height, width)
         maps = {
-            "anomaly": _of_polarity(signed, state.polarity),
+            "anomaly": of_polarity(signed, state.polarity),
             "hallucination": np.abs(from_square(output.hallucination, height, width)),
-            "reconstruction": self._in_source_units(normal, state.scale),
+            "reconstruction": unscaled(state.scale, normal),
         }
         return Prediction({name: values * inside for name, values in maps.items()})
-
-    def _in_source_units(self, values: np.ndarray, scale: Scale) -> np.ndarray:
-        """Reconstruction in the scan's own intensities."""
-        if isinstance(scale, IntensityRange):
-            return scale.invert(values)
-        ranks = np.linspace(0, 1, scale.levels.size)
-        return np.interp(values, ranks, scale.levels).astype(np.float32)
 
     def finish(self, maps: Mapping[str, np.ndarray], case: Case, state: State) -> None:
         """Median filter of the anomaly map across slices."""
@@ -211,12 +211,3 @@ class MoeDetector(SliceDetector):
             said.append(f"No prompt was given; used: {how}.")
         said.append(f"The router chose '{used}' ({weights.max():.0%}).")
         return tuple(said)
-
-
-def _of_polarity(signed: np.ndarray, polarity: str) -> np.ndarray:
-    """Magnitude of the wanted sign."""
-    if polarity == "bright":
-        return np.maximum(signed, 0)
-    if polarity == "dark":
-        return np.maximum(-signed, 0)
-    return np.abs(signed)

@@ -13,20 +13,20 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from napari_medad.backbones.prompt.ngrams import paraphrase
+from napari_medad.detectors.framing import from_square, scale_of, scaled, to_square
 from napari_medad.detectors.moe.calibration import calibrated
-from napari_medad.detectors.moe.framing import from_square, scale_of, scaled, to_square
 from napari_medad.detectors.moe.losses import objective
 from napari_medad.detectors.moe.network import MixtureOfExperts
 from napari_medad.detectors.moe.samples import (
     NormalSlices,
     TaskVolume,
-    synthetic_volumes,
+    synthetic_tasks,
     volumes_of,
 )
 from napari_medad.detectors.moe.settings import MoeArchitecture
 from napari_medad.detectors.moe.text import TextEncoder, text_encoder
+from napari_medad.detectors.normal_slices import refuse_abnormal, synthetic_seeds
 from napari_medad.detectors.recipe import Example, Recipe, TrainingOptions
-from napari_medad.errors import MedadError
 from napari_medad.volumes.foreground import foreground_of
 from napari_medad.volumes.phantom.contrast import contrasts
 from napari_medad.volumes.volume import Volume
@@ -97,14 +97,7 @@ class MoeRecipe(Recipe):
 
     def __init__(self, options: TrainingOptions, examples: Sequence[Example]) -> None:
         super().__init__(options, examples)
-        abnormal = [e for e in examples if e.label not in (0, None)]
-        if abnormal:
-            raise MedadError(
-                f"moe learns from normal images only, but {len(abnormal)} examples are labelled "
-                "abnormal; leave them out."
-            )
-        if examples and not any(not e.held_out for e in examples):
-            raise MedadError("All examples are held out; leave some to learn from.")
+        refuse_abnormal(examples, "moe")
 
     @cached_property
     def tasks(self) -> tuple[str, ...]:
@@ -129,11 +122,8 @@ class MoeRecipe(Recipe):
         if self.examples:
             examples = [e for e in self.examples if e.held_out == held_out]
             return self.watched(volumes_of(examples, self.tasks), len(examples))
-        count = self.options.brains
-        kept = max(1, count // 10)
-        seeds = range(count - kept, count) if held_out else range(count - kept)
-        first = 1_000_000 * (self.options.seed + 1)
-        brains = synthetic_volumes((first + s for s in seeds), self.tasks, spacing)
+        seeds = synthetic_seeds(self.options.brains, self.options.seed, held_out=held_out)
+        brains = synthetic_tasks(seeds, self.tasks, spacing)
         return self.watched(brains, len(seeds) * len(self.tasks))
 
     def dataset(self, *, held_out: bool) -> Dataset[Any]:

@@ -33,6 +33,14 @@ def scaled(scale: Scale, pixels: np.ndarray, foreground: np.ndarray) -> np.ndarr
     return scale.apply(pixels) * foreground
 
 
+def unscaled(scale: Scale, values: np.ndarray) -> np.ndarray:
+    """Values on the scale as intensities of the scan."""
+    if isinstance(scale, IntensityRange):
+        return scale.invert(values)
+    ranks = np.linspace(0, 1, scale.levels.size)
+    return np.interp(values, ranks, scale.levels).astype(np.float32)
+
+
 def to_square(images: np.ndarray, size: int) -> Tensor:
     """Slices [b, h, w] -> [b, 1, size, size], centred in a square, aspect kept."""
     height, width = images.shape[1:]
@@ -49,6 +57,15 @@ def from_square(maps: Tensor, height: int, width: int) -> np.ndarray:
     top, left = _margins(height, width)
     full = F.interpolate(maps.float(), size=(side, side), mode="bilinear")
     return full[:, 0, top : top + height, left : left + width].cpu().numpy()
+
+
+def of_polarity(signed: np.ndarray, polarity: str) -> np.ndarray:
+    """Magnitude of the wanted sign of errors: "bright", "dark" or "both"."""
+    if polarity == "bright":
+        return np.maximum(signed, 0)
+    if polarity == "dark":
+        return np.maximum(-signed, 0)
+    return np.abs(signed)
 
 
 def _margins(height: int, width: int) -> tuple[int, int]:
