@@ -26,6 +26,7 @@ FINDING_COLOUR, CHOSEN_COLOUR = "#2fd6ff", "#ffe14d"
 AXIS_LABELS = ("axial", "coronal", "sagittal")
 """What each slider steps through."""
 MAP_OPACITY = 0.7
+UNTRAINED = "UNTRAINED · "
 SHOWN_RANGE = {"anomaly": (0.85, 0.9999)}
 """Quantiles of a map that its colours span; below the first it is clear."""
 
@@ -178,16 +179,24 @@ class DetectionLayers:
     ) -> None:
         self.viewer = viewer
         self.volume = volume
-        mark = "UNTRAINED · " if untrained else ""
-        self.prefix = f"{study.name} · {mark}{detector} · "
+        self._names = (study.name, detector)
+        self.untrained = untrained
         self.mask: Labels | None = None
         self.maps: dict[str, Image] = {}
         self._box: tuple[slice, ...] | None = None
         self._ranges: dict[str, tuple[float, float]] = {}
 
+    @property
+    def prefix(self) -> str:
+        """What the layers' names begin with."""
+        study, detector = self._names
+        return f"{study} · {UNTRAINED if self.untrained else ''}{detector} · "
+
     def existing(self) -> list[Layer]:
         """Layers that an earlier run of the same detector left."""
-        return [layer for layer in self.viewer.layers if layer.name.startswith(self.prefix)]
+        study, detector = self._names
+        known = tuple(f"{study} · {mark}{detector} · " for mark in ("", UNTRAINED))
+        return [layer for layer in self.viewer.layers if layer.name.startswith(known)]
 
     def remove_existing(self) -> None:
         """Remove what an earlier run left."""
@@ -265,6 +274,11 @@ class DetectionLayers:
 
     def finish(self, detection: Detection) -> None:
         """Final maps and the mask of a finished, prepared detection."""
+        if detection.record.untrained and not self.untrained:  # seen only when it was loaded
+            self.untrained = True
+            for layer in (*self.maps.values(), self.mask):
+                if layer is not None:
+                    layer.name = f"{self.prefix}{layer.metadata['medad map']}"
         for name, layer in self.maps.items():
             array = detection.maps[name]
             layer.metadata[STUDY] = detection.study

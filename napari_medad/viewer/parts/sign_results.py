@@ -131,8 +131,8 @@ class SimilarityMatrix(QWidget):
     def _say_range(self) -> None:
         values = self.values
         self.about.setText(
-            f"Cosines from {values.min():.3f} (dark) to {values.max():.3f} (light). The last column "
-            "is the normal sentence. Point at a square to read it."
+            f"Cosines from {values.min():.3f} (dark) to {values.max():.3f} (light). The last "
+            "column is the normal sentence. Point at a square to read it."
         )
 
     def _on_moved(self, place: Any) -> None:
