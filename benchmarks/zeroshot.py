@@ -1,17 +1,26 @@
-"""The CLIP detectors on a volume against the plain way: slice by slice in fp32, nothing skipped.
+"""The CLIP detectors on a volume against their authors' own code, and against the machine.
 
-The plain way is that of the authors' scripts, written anew on open_clip: one slice after the other,
-background too, through open_clip's own blocks, V-V attention by explicit matrices, prompts of 77
-tokens. Both have the same random weights. Prompts that do not depend on the image are read before
-the clock starts; AdaCLIP's are made for every image, so they count.
+`--authors FOLDER` holds clones of AnomalyCLIP, VAND-APRIL-GAN, AnoVL and AdaCLIP (and their
+dependencies can be imported: kornia, opencv-python and tabulate for AnoVL). Both sides have the
+same random weights of the real size, the same slices and number of threads, and take turns; the
+median of the turns counts. The authors' side is the loop of their test script: all slices, one
+after the other, in fp32, from ready pictures to smoothed maps at the picture's size. Ours is
+`medad.detect` from voxels to findings. Prompts that do not depend on the picture are read before
+the clock starts on both sides; AdaCLIP's are made for every picture, so they count, as do AnoVL's
+22 views of each slice.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -20,77 +29,27 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import napari_medad as medad
-from napari_medad.backbones.clip.load import Clip
 from napari_medad.backbones.clip.pictures import maps_on, pictures_of
-from napari_medad.backbones.clip.positions import Resize
-from napari_medad.backbones.clip.text import ClipText
-from napari_medad.backbones.clip.vision import Prompting, Seen, Stage, Vit, split
+from napari_medad.detectors.anovl.adaptation import Start
 from napari_medad.detectors.clip_detector import ClipDetector
+from napari_medad.results.detection import Detection
 from napari_medad.volumes.foreground import foreground_of
 from napari_medad.volumes.intensity import IntensityRange
 from napari_medad.volumes.phantom import make_brain
 from napari_medad.volumes.study import Study
+from napari_medad.volumes.volume import Volume
 
 WANTED = {"fp32": 1.5, "bf16": 4.0}
-BACKBONES = {"anovl": "vit-b-16-plus-240"}
 REACH = 0.7
+SIZES = {"vand": 518, "anovl": 240, "adaclip": 518, "anomalyclip": 518}
+"""The papers' pictures."""
 
 
-class PlainVit(Vit):
-    """Open_clip's blocks as they are, and V-V attention by explicit matrices."""
-
-    def look(
-        self, images: Tensor, layers: Sequence[int], how: Resize, prompting: Prompting | None = None
-    ) -> Seen:
-        """As `Vit.look`."""
-        x, grid = self.embed(images, how)
-        count, held = x.shape[1], {}
-        for i, block in enumerate(self.blocks):
-            x = block.block(x if prompting is None else prompting(i, x))
-            held[i + 1] = Stage(x[:, 1:count], grid)
-        return Seen(self.project(x[:, 0]), [held[layer] for layer in layers])
-
-    def look_by_values(
-        self, images: Tensor, layers: Sequence[int], how: Resize, *, first: int, norm_feature: bool
-    ) -> Seen:
-        """As `Vit.look_by_values`."""
-        h, grid = self.embed(images, how)
-        p, held = h, {}
-        for i, block in enumerate(self.blocks):
-            if i < first:
-                p = h = block.block(h)
-            else:
-                q, k, v = split(block, h)
-                ordinary, by_values = (
-                    block.out(_attended(a, b, v).transpose(1, 2).flatten(2))
-                    for a, b in ((q, k), (v, v))
-                )
-                p, h = p + by_values, block.after(h, ordinary)
-            held[i + 1] = p
-        stages = [Stage(self.project(held[layer][:, 1:]), grid) for layer in layers]
-        return Seen(self.project(h[:, 0], norm=norm_feature), stages)
-
-
-def _attended(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    return (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1) @ v
-
-
-class PlainText(ClipText):
-    """All 77 tokens of every prompt through open_clip's blocks."""
-
-    def encode(self, embedded: Tensor, ids: Tensor, prompting: Prompting | None = None) -> Tensor:
-        """As `ClipText.encode`."""
-        clip: Any = self.module
-        x = embedded + clip.positional_embedding
-        for i, block in enumerate(clip.transformer.resblocks):
-            x = block(x if prompting is None else prompting(i, x), attn_mask=clip.attn_mask)
-        ends = ids.argmax(-1).expand(len(x))
-        return clip.ln_final(x)[torch.arange(len(x)), ends] @ clip.text_projection
-
-
-def load(name: str, precision: str, size: int, **settings: object) -> ClipDetector:
-    """A detector with random weights of the real size."""
-    settings = {"backbone": BACKBONES.get(name, "vit-l-14-336"), "image_size": size, **settings}
+def load(name: str, precision: str, size: int) -> ClipDetector:
+    """A detector with random weights of the real size, that gives all that its authors' does."""
+    settings: dict[str, Any] = {"backbone": "vit-l-14-336", "image_size": size or SIZES[name]}
+    if name == "anovl":
+        settings |= {"backbone": "vit-b-16-plus-240", "views": True}
     detector = medad.load_detector(
         name, weights="untrained", device="cpu", precision=precision, **settings
     )
@@ -98,21 +57,77 @@ def load(name: str, precision: str, size: int, **settings: object) -> ClipDetect
     return detector
 
 
-def plain_clip(clip: Clip) -> Clip:
-    """The same weights, run the plain way."""
-    text = PlainText(clip.text.module, clip.text._encode, clip.text.context)
-    return replace(clip, vision=PlainVit(clip.vision.module), text=text)
+def sampled(volume: Volume, every: int) -> Study:
+    """Every so manieth slice of a volume, from the middle of the first stretch."""
+    affine = volume.affine @ np.diag([1, 1, every, 1])
+    kept = np.ascontiguousarray(volume.array[every // 2 :: every])
+    return Study.from_volumes("sampled", {"t2f": Volume(kept, affine, "t2f")})
 
 
-@torch.inference_mode()
-def plain_maps(detector: ClipDetector, text: object, pictures: Tensor) -> Tensor:
-    """Maps [n, s, s], one slice after the other."""
-    own = detector.__dict__["clip"]
-    detector.__dict__["clip"] = plain_clip(own)
-    try:
-        return torch.cat([detector.judge(picture[None], text)[0] for picture in pictures])
-    finally:
-        detector.__dict__["clip"] = own
+class Authors:
+    """A process with the authors' code, loaded and ready."""
+
+    def __init__(self, folder: str, detector: ClipDetector, pictures: Tensor, place: Path) -> None:
+        self._answer, given = place / "answer.pt", place / "given.pt"
+        torch.save(_given(detector, pictures), given)
+        script = Path(__file__).with_name("zeroshot_authors.py")
+        threads, name = str(torch.get_num_threads()), detector.card.name
+        self._process = subprocess.Popen(
+            [sys.executable, str(script), name, folder, str(given), str(self._answer), threads],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self._line()
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            sys.exit("The authors' code ended early; run zeroshot_authors.py by hand to see why.")
+        return line
+
+    def judge(self) -> float:
+        """Seconds that they take for all pictures."""
+        assert self._process.stdin is not None
+        print(file=self._process.stdin, flush=True)
+        return float(self._line())
+
+    def end(self) -> dict[str, Tensor]:
+        """Text features, maps and scores of the last turn."""
+        self._process.communicate()
+        return torch.load(self._answer, weights_only=True)
+
+
+def _given(detector: ClipDetector, pictures: Tensor) -> dict[str, Any]:
+    """Weights and pictures for the authors' side."""
+    clip = detector.clip
+    model = clip.backbone.model
+    held = {k: v for k, v in clip.text.module.state_dict().items() if k != "attn_mask"}
+    given: dict[str, Any] = {
+        "pictures": pictures,
+        "clip": held,
+        "vision": model["vision_cfg"],
+        "text": model["text_cfg"],
+        "joint": model["embed_dim"],
+        "object": "brain",
+    }
+    if detector.card.name == "anovl":
+        patches = (detector.size // clip.backbone.patch) ** 2
+        start = Start.drawn(detector.read_text(), patches, "text")
+        noise = [start.noise(step) for step in range(5)]
+        return {**given, "weight": start.weight, "bias": start.bias, "noise": noise}
+    return {**given, "adapters": dict(detector.network.state_dict())}
+
+
+def text_of(detector: ClipDetector, picture: Tensor) -> Tensor:
+    """Features [2, joint] of the prompts, for AdaCLIP those of a picture [1, 3, s, s]."""
+    text = detector.read_text()
+    if detector.card.name == "adaclip":
+        with torch.inference_mode():
+            return detector.network(detector.clip, picture, text).text[0]
+    return text.states if detector.card.name == "anovl" else text
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -143,75 +158,114 @@ def reached(detector: ClipDetector, pictures: Tensor) -> float:
     return work / spent / max(before, matrix_rate(dtype))
 
 
-def compare(name: str, study: Study, size: int, precisions: Sequence[str]) -> None:
-    """Print one detector's ratios."""
+def difference(detection: Detection, maps: Tensor, scores: Tensor) -> str:
+    """How far maps and scores lie from the authors', inside the foreground."""
+    shape, inside = detection.maps["anomaly"].shape[1:], detection.foreground
+    theirs = maps_on(maps, (shape[0], shape[1]))[inside]
+    apart = np.abs(theirs - detection.maps["anomaly"][inside])
+    judged = np.isfinite(detection.slice_scores)
+    score = np.abs(detection.slice_scores - scores.numpy())[judged].max()
+    mean = apart.mean() / theirs.std()
+    return f"maps {apart.max():.1e} ({mean:.1e} of their spread on average), scores {score:.1e}"
+
+
+def compare(name: str, study: Study, chosen: argparse.Namespace, place: Path) -> float:
+    """Print one detector's ratios; the authors' seconds."""
     volume = study.volume()
     grey = IntensityRange.of(volume.array, foreground_of(volume)).apply(volume.array)
-    exact = load(name, "fp32", size)
+    ours = {p: load(name, p, chosen.size) for p in chosen.precisions.split(",")}
+    exact = load(name, "fp32", chosen.size)
     pictures = pictures_of(grey, exact.size, exact.interpolation)
-    text = exact.read_text()
-    began = time.perf_counter()
-    plain = plain_maps(exact, text, pictures)
-    slow = time.perf_counter() - began
-    print(f"{name} at {exact.size} pixels, plain: {slow:.1f} s", flush=True)
-    for precision in precisions:
-        detector = exact if precision == "fp32" else load(name, precision, size)
-        detector.read_text()
-        fast = medad.detect(study, detector)
-        took, inside = fast.record.duration_s, fast.foreground
-        laid = maps_on(plain, volume.array.shape[1:])[inside]
-        apart = np.abs(laid - fast.maps["anomaly"][inside])
-        share = reached(detector, pictures[:8])
+    theirs = Authors(chosen.authors, exact, pictures, place)
+    spent: dict[str, list[float]] = {key: [] for key in ("authors", *ours)}
+    results = {}
+    exact.read_text()
+    for detector in ours.values():  # their text towers are the same, and in fp32
+        detector.clip.known.update(exact.clip.known)
+    for _ in range(chosen.turns):
+        spent["authors"].append(theirs.judge())
+        for precision, detector in ours.items():
+            began = time.perf_counter()
+            results[precision] = medad.detect(study, detector)
+            spent[precision].append(time.perf_counter() - began)
+    said = theirs.end()
+    slow = median(spent["authors"])
+    text = float((text_of(exact, pictures[:1]) - said["text"]).abs().max())
+    print(f"{name} at {exact.size} pixels; authors {_times(spent['authors'])}; text {text:.1e}")
+    for precision, detection in results.items():
+        times = _times(spent[precision])
+        ratio = slow / median(spent[precision])
+        apart = difference(detection, said["maps"], said["scores"])
+        print(f"  {precision}: {times}, {ratio:.2f} x ({WANTED[precision]:g} x wanted); {apart}")
+    sys.stdout.flush()
+    return slow
+
+
+def _times(spent: Sequence[float]) -> str:
+    return f"{median(spent):.1f} s ({min(spent):.1f} to {max(spent):.1f})"
+
+
+def together(names: Sequence[str], study: Study, chosen: argparse.Namespace, slow: float) -> None:
+    """Print what several detectors in one run take against the authors' one after the other."""
+    for precision in chosen.precisions.split(","):
+        detectors = [load(name, precision, chosen.size) for name in names]
+        for detector in detectors:
+            detector.read_text()
+        spent = []
+        for _ in range(chosen.turns):
+            began = time.perf_counter()
+            medad.detect_all(study, detectors)
+            spent.append(time.perf_counter() - began)
         print(
-            f"  {precision}: {took:.1f} s, {slow / took:.2f} x as fast ({WANTED[precision]:g} x is "
-            f"wanted); maps differ by {apart.max():.1e} at most, {apart.mean() / laid.std():.1e} "
-            f"of their spread on average; the backbone reaches {share:.0%} of the matrix rate "
-            f"({REACH:.0%} is wanted)",
+            f"all together, {precision}: {_times(spent)}, {slow / median(spent):.2f} x of the "
+            f"authors' {slow:.1f} s one after the other",
             flush=True,
         )
 
 
-def together(names: Sequence[str], study: Study, precision: str) -> None:
-    """Print what a shared pass saves, at CLIP's own size and with one activation for all."""
-    detectors = [load(name, precision, 336, activation="gelu") for name in names]
-    for detector in detectors:
-        detector.read_text()
-    alone = [medad.detect(study, detector) for detector in detectors]
-    shared = medad.detect_all(study, detectors)
-    one, other = (sum(d.record.duration_s for d in runs) for runs in (alone, shared))
-    apart = max(
-        float(np.abs(a.maps["anomaly"] - b.maps["anomaly"]).max()) for a, b in zip(alone, shared)
-    )
-    print(
-        f"{', '.join(names)} at 336 pixels in {precision}: {one:.1f} s one after the other, "
-        f"{other:.1f} s together; maps differ by {apart:.1e}"
-    )
+def share(name: str, chosen: argparse.Namespace) -> None:
+    """Print the share of the machine's matrix rate."""
+    for precision in chosen.precisions.split(","):
+        detector = load(name, precision, chosen.size)
+        pictures = torch.rand(detector.batch_size, 3, detector.size, detector.size)
+        part = reached(detector, pictures)
+        print(
+            f"{name}, {precision}: {part:.0%} of the matrix rate ({REACH:.0%} wanted)", flush=True
+        )
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--authors", metavar="FOLDER", help="clones of the authors' code")
     options.add_argument("--detectors", default="anomalyclip,vand,anovl,adaclip")
-    options.add_argument("--size", type=int, default=240, help="pixels; the authors' are 518, 240")
-    options.add_argument("--spacing", type=float, default=10.0, help="mm, of the phantom's slices")
-    options.add_argument("--threads", type=int, default=1)
+    options.add_argument("--size", type=int, default=0, help="pixels; 0: the paper's")
+    options.add_argument(
+        "--scan", metavar="FILE", help="a volume; default: the phantom, 155 slices"
+    )
+    options.add_argument("--every", type=int, default=10, help="look at every N-th slice only")
+    options.add_argument("--threads", type=int, default=os.cpu_count())
     options.add_argument("--precisions", default="fp32,bf16")
-    options.add_argument("--together", action="store_true", help="time them in one run instead")
+    options.add_argument("--turns", type=int, default=3)
     chosen = options.parse_args()
     torch.set_num_threads(chosen.threads)
-    study = make_brain(0, contrasts=("t2f",), spacing=chosen.spacing).study
-    depth = len(study.volume().array)
     rates = [matrix_rate(dtype) / 1e9 for dtype in (torch.float32, torch.bfloat16)]
-    print(
-        f"{depth} slices, {chosen.threads} threads; matrix rate {rates[0]:.0f} GFLOP/s in fp32, "
-        f"{rates[1]:.0f} in bf16"
-    )
-    names, precisions = chosen.detectors.split(","), chosen.precisions.split(",")
-    if chosen.together:
-        for precision in precisions:
-            together(names, study, precision)
+    print(f"{chosen.threads} threads; {rates[0]:.0f} GFLOP/s in fp32, {rates[1]:.0f} in bf16")
+    names = chosen.detectors.split(",")
+    if not chosen.authors:
+        for name in names:
+            share(name, chosen)
         return
-    for name in names:
-        compare(name, study, chosen.size, precisions)
+    whole = (
+        medad.read_study(chosen.scan) if chosen.scan else make_brain(0, contrasts=("t2f",)).study
+    )
+    study = sampled(whole.volume(), chosen.every)
+    empty = sum(not plane.any() for plane in foreground_of(study.volume()))
+    count, slices = len(study.volume().array), len(whole.volume().array)
+    print(f"{count} of {slices} slices, {empty} of them empty", flush=True)
+    with TemporaryDirectory() as place:
+        slow = sum(compare(name, study, chosen, Path(place)) for name in names)
+    if len(names) > 1:
+        together(names, study, chosen, slow)
 
 
 if __name__ == "__main__":

@@ -177,9 +177,14 @@ class Vit:
         count = x.shape[1]
         held: dict[int, Stage] = {}
         plain = pass_of(self, x)
+        depth = len(self.blocks)
         for i, block in enumerate(self.blocks):
             if prompting is not None:
-                x = whole(block, prompting(i, x))
+                x = prompting(i, x)
+            if i + 1 == depth and depth not in layers:
+                x = first_token(block, x)
+            elif prompting is not None:
+                x = whole(block, x)
             else:
                 x = plain.step(i, partial(whole, block, x))
             if i + 1 in layers:
@@ -231,7 +236,10 @@ class Vit:
             else:
                 q, k, v = split(block, h)
                 p = p + attention(block, v, v, v)
-                h = plain.step(i, partial(_ordinary, block, h, q, k, v))
+                if i + 1 == len(self.blocks):  # the feature is all that is left to ask
+                    h = _ordinary(block, h[:, :1], q[:, :, :1], k, v)
+                else:
+                    h = plain.step(i, partial(_ordinary, block, h, q, k, v))
             if i + 1 in layers:
                 held[i + 1] = Stage(self.project(p[:, 1:]), grid)
         feature = self.project(h[:, 0], norm=norm_feature)
@@ -255,6 +263,12 @@ def _scale_quick_gelu(mlp: Any) -> None:
 def whole(block: Block, x: Tensor, *, causal: bool = False) -> Tensor:
     """A block as it is, [b, n, c]; if causal, tokens attend to earlier ones only."""
     return block.after(x, attention(block, *split(block, x), causal=causal))
+
+
+def first_token(block: Block, x: Tensor) -> Tensor:
+    """A block's first token alone, [b, 1, c], of tokens [b, n, c]."""
+    q, k, v = split(block, x)
+    return _ordinary(block, x[:, :1], q[:, :, :1], k, v)
 
 
 def _ordinary(block: Block, x: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:

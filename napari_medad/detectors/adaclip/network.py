@@ -99,7 +99,7 @@ class AdaClip(nn.Module):
         """Look twice at images [b, 3, s, s]: for their prompts, and with these."""
         layers = clip.shape.quarters()
         with torch.no_grad():
-            plain = clip.vision.look(images, layers, POSITIONS)
+            plain = clip.vision.look(images, () if self.sees else layers, POSITIONS)
         seen = plain
         if self.sees:
             prompts = self.visual_dynamic(plain.feature)

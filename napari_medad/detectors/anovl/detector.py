@@ -16,6 +16,7 @@ from napari_medad.detectors.anovl.network import (
     BACKBONE,
     Prompts,
     chances,
+    glance,
     look,
     map_of,
     read_prompts,
@@ -73,7 +74,7 @@ class AnovlDetector(ClipDetector):
         feature, local = look(self.clip, pictures)
         scores = chances(feature.float(), text.states)[:, 1]
         if self.settings.views:
-            turned = [look(self.clip, view)[0] for view in views(pictures)]
+            turned = [feature, *(glance(self.clip, view) for view in views(pictures)[1:])]
             scores = torch.stack([chances(f.float(), text.states)[:, 1] for f in turned]).mean(0)
         tokens = self._adapted(local.tokens, text) if self.settings.steps else local.tokens
         return map_of(tokens.float(), local.grid, text.states, pictures.shape[-1]), scores

@@ -57,6 +57,11 @@ def look(clip: Clip, images: Tensor) -> tuple[Tensor, Stage]:
     return seen.feature, seen.stages[0]
 
 
+def glance(clip: Clip, images: Tensor) -> Tensor:
+    """Image features [b, joint] alone, the same as `look` gives."""
+    return clip.vision.look(images, (), POSITIONS).feature
+
+
 def chances(tokens: Tensor, states: Tensor) -> Tensor:
     """P(normal) and P(abnormal) [..., 2] of tokens [..., joint], at temperature one."""
     return cosine(tokens, states).softmax(-1)
