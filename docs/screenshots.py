@@ -3,7 +3,7 @@
 Run from the repository's root with a display (`xvfb-run -s "-screen 0 1680x1050x24"`):
 
     python docs/screenshots.py            # all pictures
-    python docs/screenshots.py hero       # one of: hero, detect, prompts, findings, train
+    python docs/screenshots.py hero       # one of: hero, detect, prompts, findings, train, signs
 """
 
 from __future__ import annotations
@@ -41,6 +41,10 @@ QUICK = {
     "epochs": 10,
 }
 """Training options for a picture, not for a model."""
+
+QUICK_SIGNS = {"backbone": "tiny", "image_size": 56, "bottleneck": 64, "epochs": 60, "keep": 0.5}
+SHOTS = ((88, (0, 2)), (92, (0, 1, 2)), (70, (3,)), (100, (4,)), (40, ()), (120, ()))
+"""Slices of the sample patient, and rows of the categories they are marked with."""
 
 
 def settle(done: Callable[[], bool] = lambda: True, seconds: float = 0.8) -> None:
@@ -173,12 +177,60 @@ def train(study: Study, theme: str) -> None:
     viewer.close()
 
 
+def signs(study: Study, theme: str) -> None:
+    """The Signs dock's pages: empty, filled, learning, results."""
+    viewer, detecting, _ = window(theme)
+    docks = {type(w).__name__: w for w in viewer.window._qt_window.findChildren(QWidget)}
+    dock = docks["SignsDock"]
+    raise_dock(dock)
+    for page, name in enumerate(("signs", "shots-empty", "learn-empty", "results-empty")):
+        dock.tabs.setCurrentIndex(page)
+        settle()
+        save(dock, f"{name}-{theme}")
+    add_study(viewer, study)
+    viewer.reset_view()
+    settle(seconds=1)
+    dock.signs.load("brain-glioma")
+    dock.tabs.setCurrentWidget(dock.shots)
+    for index, shown in SHOTS:
+        viewer.dims.set_current_step(viewer.dims.ndim - 3, index)
+        for row in range(dock.shots.categories.count()):
+            state = Qt.CheckState.Checked if row in shown else Qt.CheckState.Unchecked
+            dock.shots.categories.item(row).setCheckState(state)
+        dock.shots.mark()
+    settle()
+    save(dock, f"shots-{theme}")
+    dock.tabs.setCurrentWidget(dock.learning)
+    dock.learning.start_button.click()
+    settle(lambda: not dock.run.active)
+    save(dock, f"learn-error-{theme}")
+    dock.learning.view.new_button.click()
+    dock.learning.options.set_values(QUICK_SIGNS)
+    dock.learning.start_button.click()
+    settle(lambda: len(dock.run.rows) > 25 or not dock.run.active, seconds=0.3)
+    save(dock, f"learn-running-{theme}")
+    settle(lambda: not dock.run.active)
+    save(dock, f"learn-done-{theme}")
+    dock.use()
+    detecting.run()
+    session = session_of(viewer)
+    settle(lambda: session.current is not None and not detecting.work.running)
+    raise_dock(dock)
+    dock.tabs.setCurrentWidget(dock.results)
+    for page, name in enumerate(("results-slices", "results-signs", "results-likeness")):
+        dock.results.tabs.setCurrentIndex(page)
+        settle()
+        save(dock, f"{name}-{theme}")
+    viewer.close()
+
+
 PICTURES = {
     "hero": hero,
     "detect": detect,
     "prompts": prompts,
     "findings": findings,
     "train": train,
+    "signs": signs,
 }
 
 

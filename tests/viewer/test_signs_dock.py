@@ -271,6 +271,7 @@ def test_kept_and_discarded_signs_show_their_distances(dock, detection) -> None:
     row = tree.topLevelItem(0).child(1)
     assert [row.text(c) for c in range(3)] == ["✗ ring", "0.300", "0.200"]
     assert tree.topLevelItem(1).child(0).text(1) == "–"
+    assert tree.topLevelItem(1).text(0) == "Fat: 1 of 1 kept (none lies nearest to its own)"
 
 
 def test_likeness_before_and_after(dock, detection) -> None:

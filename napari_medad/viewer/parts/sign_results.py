@@ -46,7 +46,10 @@ class KeptSigns(QTreeWidget):
         for name in dict.fromkeys(sign["category"] for sign in signs):
             own = [sign for sign in signs if sign["category"] == name]
             kept = sum(sign["kept"] for sign in own)
-            parent = QTreeWidgetItem([f"{name}: {kept} of {len(own)} kept"])
+            told = f"{name}: {kept} of {len(own)} kept"
+            if any(sign["kept"] and not _nearer(sign) for sign in own):
+                told += " (none lies nearest to its own)"
+            parent = QTreeWidgetItem([told])
             self.addTopLevelItem(parent)
             for sign in own:
                 mark = "✓" if sign["kept"] else "✗"
@@ -148,6 +151,12 @@ class SimilarityMatrix(QWidget):
         """Stop following the theme."""
         get_settings().appearance.events.theme.disconnect(self.dress)
         super().closeEvent(event)
+
+
+def _nearer(sign: Mapping[str, Any]) -> bool:
+    """Whether a sign lies nearer to its own category than to any other."""
+    own, other = (np.inf if sign[key] is None else sign[key] for key in ("own", "other"))
+    return bool(own < other)
 
 
 def _number(value: float | None) -> str:
