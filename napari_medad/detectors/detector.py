@@ -97,6 +97,8 @@ class Prediction:
         slice's foreground is used.
     categories : mapping of str to ndarray [b] float32, optional
         Score of each abnormality that the detector tells apart; higher is more like it.
+    chances : mapping of str to ndarray [b] float32, optional
+        Probability of each, in 0..1.
     present : mapping of str to ndarray [b] bool, optional
         Its decision on each of them.
     """
@@ -105,6 +107,7 @@ class Prediction:
     scores: np.ndarray | None = None
     notes: tuple[str, ...] = field(default=())
     categories: Mapping[str, np.ndarray] = field(default_factory=dict)
+    chances: Mapping[str, np.ndarray] = field(default_factory=dict)
     present: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 

@@ -33,7 +33,7 @@ class Run:
         What the detector prepared for the case.
     maps : mapping of str to ndarray [z, y, x] float32
     scores : ndarray [slices] float32
-    categories : mapping of str to ndarray [slices] float32
+    categories, chances : mapping of str to ndarray [slices] float32
     present : mapping of str to ndarray [slices] bool
     spent_s : float
         Seconds that it took.
@@ -53,6 +53,7 @@ class Run:
         self.maps: Mapping[str, np.ndarray] = {}
         self.scores = np.empty(0, np.float32)
         self.categories: Mapping[str, np.ndarray] = {}
+        self.chances: Mapping[str, np.ndarray] = {}
         self.present: Mapping[str, np.ndarray] = {}
         self.spent_s = 0.0
 
@@ -88,6 +89,7 @@ class Run:
         slices = shape[plan.axis]
         self.scores = np.full(slices, np.nan, np.float32)
         self.categories = {c: np.full(slices, np.nan, np.float32) for c in detector.categories}
+        self.chances = {c: np.full(slices, np.nan, np.float32) for c in detector.categories}
         self.present = {c: np.zeros(slices, bool) for c in detector.categories}
         report = Reporter(self._progress, plan.indices.size)
         for indices in plan.batches(detector.batch_size, self._start):
@@ -112,6 +114,7 @@ class Run:
         self.scores[batch.indices] = _scores(own, anomaly, inside)
         for into, said in (
             (self.categories, prediction.categories),
+            (self.chances, prediction.chances),
             (self.present, prediction.present),
         ):
             for name, values in said.items():

@@ -163,6 +163,7 @@ def _detection(run: Run, wanted: str | float, minimum_ml: float) -> Detection:
         minimum_ml,
         record,
         run.categories,
+        run.chances,
         run.present,
     )
 

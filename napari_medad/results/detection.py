@@ -39,6 +39,8 @@ class Detection:
     category_scores : mapping of str to ndarray [slices] float32
         Score of each abnormality that the detector tells apart, along `record.axis`; NaN
         where a slice was skipped. Empty for most detectors.
+    category_chances : mapping of str to ndarray [slices] float32
+        Probability of each, in 0..1; NaN likewise.
     category_present : mapping of str to ndarray [slices] bool
         Its decision on each of them.
     """
@@ -52,6 +54,7 @@ class Detection:
     minimum_ml: float
     record: RunRecord
     category_scores: Mapping[str, np.ndarray] = field(default_factory=dict)
+    category_chances: Mapping[str, np.ndarray] = field(default_factory=dict)
     category_present: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property

@@ -73,10 +73,11 @@ def slice_table(detection: Detection) -> tuple[list[str], Iterator[dict[str, obj
     """Columns and rows of the slices that were looked at.
 
     For each abnormality that the detector tells apart there are its score, `category:<name>`,
-    and the decision, 0 or 1, `present:<name>`.
+    its probability, `chance:<name>`, and the decision, 0 or 1, `present:<name>`.
     """
     named = {category(name).name: values for name, values in detection.category_scores.items()}
-    scores = {"score": detection.slice_scores, **named}
+    chances = {f"chance:{name}": values for name, values in detection.category_chances.items()}
+    scores = {"score": detection.slice_scores, **named, **chances}
     present = {f"present:{name}": given for name, given in detection.category_present.items()}
 
     def rows() -> Iterator[dict[str, object]]:

@@ -76,8 +76,8 @@ def told() -> Detection:
         0.5,
         0.0,
         RunRecord(detector="sdmad", volume="t2f"),
-        {"Cyst": scores, "Fat": 1 - scores},
-        {"Cyst": scores > 0.5, "Fat": scores < 0.35},
+        category_scores={"Cyst": scores, "Fat": 1 - scores},
+        category_present={"Cyst": scores > 0.5, "Fat": scores < 0.35},
     )
 
 

@@ -246,7 +246,7 @@ def detection(small_study: Study) -> Detection:
     maps = {"anomaly": anomaly}
     return Detection(
         small_study, "sdmad", maps, np.nan_to_num(scores["Fat"]), foreground, 0.5, 0.0, record,
-        scores, present,
+        scores, scores, present,
     )  # fmt: skip
 
 

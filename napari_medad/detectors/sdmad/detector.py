@@ -28,7 +28,7 @@ from napari_medad.detectors.sdmad.mvfa import (
     image_chance,
 )
 from napari_medad.detectors.sdmad.network import BACKBONE, ShiftAdapters
-from napari_medad.detectors.sdmad.scores import slice_score
+from napari_medad.detectors.sdmad.scores import category_chances, slice_score
 from napari_medad.detectors.sdmad.settings import SdmadSettings
 from napari_medad.detectors.sdmad.signs import SignList
 from napari_medad.detectors.sdmad.text import (
@@ -84,9 +84,8 @@ class SdmadDetector(RememberingDetector):
             return Mvfa(shape, layers, settings.get("bank_patches", 0))
         self.activation = settings.get("activation", "trained")
         self.threshold_source = "where a sign is as near as the normal sentence"
-        return ShiftAdapters(
-            shape, layers, settings.get("bottleneck", 768), settings.get("keep", 0.9)
-        )
+        shaping = ("bottleneck", "keep", "bias", "nonlinearity")
+        return ShiftAdapters(shape, layers, **{k: settings[k] for k in shaping if k in settings})
 
     @property
     def pixel_level(self) -> bool:
@@ -198,6 +197,7 @@ class SdmadDetector(RememberingDetector):
                 return Prediction(maps, scores)
             cosines = cosine(feature, words.signs.all)
             near, present = words.signs.judge(cosines)
+            chances = category_chances(near, cosines[:, -1])
             if scores is None:
                 scores = slice_score(near, cosines[:, -1]).cpu().numpy()
                 whole = np.broadcast_to(scores[:, None, None], batch.foreground.shape)
@@ -207,6 +207,7 @@ class SdmadDetector(RememberingDetector):
             maps,
             scores,
             categories=dict(zip(names, near.float().cpu().numpy().T, strict=True)),
+            chances=dict(zip(names, chances.float().cpu().numpy().T, strict=True)),
             present=dict(zip(names, present.cpu().numpy().T, strict=True)),
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -17,27 +17,37 @@ from napari_medad.errors import MedadError
 
 BACKBONE = "vit-l-14-336"
 POSITIONS: Resize = "bicubic-antialias"
-SLOPE = 0.01
-"""Of LeakyReLU, as in MVFA."""
+Nonlinearity = Literal["leaky_relu", "relu", "gelu"]
+"""Of the adapters; LeakyReLU has a slope of 0.01, as in MVFA."""
 
 
 class Adapter(nn.Module):
-    """Two linear layers without bias, each with a LeakyReLU.
+    """Two linear layers, each with a nonlinearity a.
 
     Parameters
     ----------
     width, bottleneck : int
+    bias : bool
+    nonlinearity : {"leaky_relu", "relu", "gelu"}
     """
 
-    def __init__(self, width: int, bottleneck: int) -> None:
+    def __init__(
+        self,
+        width: int,
+        bottleneck: int,
+        *,
+        bias: bool = False,
+        nonlinearity: Nonlinearity = "leaky_relu",
+    ) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(width, bottleneck, bias=False)
-        self.fc2 = nn.Linear(bottleneck, width, bias=False)
+        self.fc1 = nn.Linear(width, bottleneck, bias=bias)
+        self.fc2 = nn.Linear(bottleneck, width, bias=bias)
+        self.act = getattr(F, nonlinearity)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Give m = a(W1 x) [..., bottleneck] and a(W2 m) [..., width]."""
-        m = F.leaky_relu(self.fc1(x), SLOPE)
-        return m, F.leaky_relu(self.fc2(m), SLOPE)
+        m = self.act(self.fc1(x))
+        return m, self.act(self.fc2(m))
 
 
 class Sentences(NamedTuple):
@@ -78,6 +88,8 @@ class ShiftAdapters(nn.Module):
     bottleneck : int
     keep : float
         lambda: how much of the frozen layer's output is kept.
+    **adapter
+        `bias` and `nonlinearity` of the adapters.
 
     Raises
     ------
@@ -86,12 +98,19 @@ class ShiftAdapters(nn.Module):
     """
 
     def __init__(
-        self, shape: Shape, layers: Sequence[int], bottleneck: int = 768, keep: float = 0.9
+        self,
+        shape: Shape,
+        layers: Sequence[int],
+        bottleneck: int = 768,
+        keep: float = 0.9,
+        **adapter: Any,
     ) -> None:
         super().__init__()
         self.layers, self.keep = check_layers(shape, layers), keep
-        self.image = nn.ModuleList([Adapter(shape.width, bottleneck) for _ in self.layers])
-        self.text = Adapter(shape.text_width, bottleneck)
+        self.image = nn.ModuleList(
+            [Adapter(shape.width, bottleneck, **adapter) for _ in self.layers]
+        )
+        self.text = Adapter(shape.text_width, bottleneck, **adapter)
 
     @property
     def first(self) -> int:

@@ -21,7 +21,13 @@ from napari_medad.detectors.clip_recipe import BackboneOptions, BackboneRecipe
 from napari_medad.detectors.recipe import Example
 from napari_medad.detectors.sdmad.losses import sign_loss
 from napari_medad.detectors.sdmad.mvfa import ACTIVATION, Mvfa, Output, abnormal_maps, image_chance
-from napari_medad.detectors.sdmad.network import BACKBONE, Sentences, ShiftAdapters, vit_of
+from napari_medad.detectors.sdmad.network import (
+    BACKBONE,
+    Nonlinearity,
+    Sentences,
+    ShiftAdapters,
+    vit_of,
+)
 from napari_medad.detectors.sdmad.shots import NamedSlice, check, named_slices
 from napari_medad.detectors.sdmad.signs import SignList
 from napari_medad.detectors.sdmad.text import (
@@ -56,6 +62,26 @@ class SdmadOptions(BackboneOptions):
     )
     bottleneck: int = Field(
         768, ge=1, le=4096, title="Bottleneck", json_schema_extra={"advanced": True}
+    )
+    nonlinearity: Nonlinearity = Field(
+        "leaky_relu",
+        title="Nonlinearity",
+        description="Of the adapters (image level)",
+        json_schema_extra={"advanced": True},
+    )
+    bias: bool = Field(
+        False,
+        title="Bias",
+        description="Of the adapters' linear layers (image level)",
+        json_schema_extra={"advanced": True},
+    )
+    beta1: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        title="First beta of Adam",
+        description="The second is 0.999",
+        json_schema_extra={"advanced": True},
     )
     normalised: Literal["auto", "yes", "no"] = Field(
         "auto",
@@ -142,7 +168,11 @@ class SdmadRecipe(BackboneRecipe):
         o = self.options
         if self.pixel_level:
             return Mvfa(self.clip.shape, o.layers, o.bank_patches)
-        return ShiftAdapters(self.clip.shape, o.layers, o.bottleneck, o.keep)
+        return ShiftAdapters(self.clip.shape, o.layers, **self._adapters())
+
+    def _adapters(self) -> dict[str, Any]:
+        """What shapes the adapters of the image level."""
+        return self.options.model_dump(include={"bottleneck", "keep", "bias", "nonlinearity"})
 
     def dataset(self, *, held_out: bool) -> Shots:
         """The shots, looked at by the frozen blocks once."""
@@ -230,9 +260,9 @@ class SdmadRecipe(BackboneRecipe):
         return {"image": torch.stack(image).sum(), "pixel": torch.stack(pixel).sum()}
 
     def optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
-        """Adam with betas 0.5 and 0.999."""
+        """Adam with the betas of MVFA."""
         rate = self.options.learning_rate
-        return torch.optim.Adam(network.parameters(), lr=rate, betas=(0.5, 0.999))
+        return torch.optim.Adam(network.parameters(), lr=rate, betas=(self.options.beta1, 0.999))
 
     def calibrate(self, network: nn.Module) -> dict[str, Any]:
         """How alike shots and signs are before and after; and the memory of normal shots."""
@@ -310,7 +340,7 @@ class SdmadRecipe(BackboneRecipe):
         if self.pixel_level:
             own = {"bank_patches": o.bank_patches, "masks": self.masks, "object": o.object}
         else:
-            own = {"bottleneck": o.bottleneck, "keep": o.keep}
+            own = self._adapters()
         return shared | own
 
 

@@ -35,6 +35,17 @@ def decisions(cosines: Tensor, anchor: Tensor, owner: Tensor, kept: Tensor, coun
     return _over_kept(cosines, owner, kept, count, torch.amin) > anchor[:, None]
 
 
+def category_chances(scores: Tensor, anchor: Tensor) -> Tensor:
+    """Probability [b, K] of each category's nearest sign against the anchor, at CLIP's scale.
+
+    Parameters
+    ----------
+    scores : Tensor [b, K]
+    anchor : Tensor [b]
+    """
+    return torch.sigmoid(SCALE * (scores - anchor[:, None]))
+
+
 def slice_score(scores: Tensor, anchor: Tensor) -> Tensor:
     """How much nearer an image [b] is to its nearest sign than to the anchor, in 0..1.
 

@@ -30,6 +30,7 @@ from napari_medad.viewer.parts.fold import Fold
 from napari_medad.viewer.parts.notice import DOCK_WIDTH
 from napari_medad.viewer.parts.prompt_box import PromptBox
 from napari_medad.viewer.parts.prompt_editor import PromptEditor
+from napari_medad.viewer.parts.prompt_routing import PromptRouting
 from napari_medad.viewer.parts.references import Reference, References, compare_with
 from napari_medad.viewer.parts.router_bars import RouterBars
 from napari_medad.viewer.parts.run_footer import RunFooter
@@ -44,9 +45,6 @@ if TYPE_CHECKING:
     from napari_medad.detectors.card import Card
     from napari_medad.inference.progress import Progress
     from napari_medad.volumes.study import Study
-
-TYPING_PAUSE_MS = 150
-"""How long typing must rest before the prompt is routed."""
 
 
 class DetectDock(QWidget):
@@ -68,7 +66,7 @@ class DetectDock(QWidget):
         self.viewer = unwrapped(napari_viewer)
         self.session = session_of(napari_viewer)
         self.confirm = confirm or self._ask
-        self.work, self.routing = Work(self), Work(self)
+        self.work = Work(self)
         self.shown: DetectionLayers | None = None
         self.run_number = 0
         self._volume_picked = False
@@ -93,11 +91,14 @@ class DetectDock(QWidget):
         outer.addWidget(scroll, 1)
         layout = QVBoxLayout(body)
         self.volume_box, self.detector_box = QComboBox(self), QComboBox(self)
-        self.about, self.weights = QLabel(self), WeightsChoice(self)
+        self.about, self.weights = QLabel(self), WeightsChoice(self._shown_settings, self)
         self.about.setWordWrap(True)
         self.weights_label = QLabel("Weights", self)
         self.prompt_label, self.prompt_box = QLabel("Prompt", self), PromptBox(self)
         self.bars = RouterBars(self)
+        self.routing = PromptRouting(
+            self.session, self.prompt_box, self.bars, self._routed, lambda: self.work.running, self
+        )
         for box in (self.volume_box, self.detector_box):
             box.setSizeAdjustPolicy(
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
@@ -112,7 +113,7 @@ class DetectDock(QWidget):
         self.form_place = QVBoxLayout()
         layout.addLayout(self.form_place)
         options = self._options()
-        self.prompts = PromptEditor(self._shown_settings, self)
+        self.prompts = PromptEditor(self._shown_settings, lambda: self.weights.clip, self)
         self.references = References(self.viewer, self.axis_box, self)
         for part in (self.prompts, self.references, options):
             layout.addWidget(part)
@@ -154,13 +155,7 @@ class DetectDock(QWidget):
         self.work.failed.connect(lambda text: self._give_up(text, "error"))
         self.work.cancelled.connect(lambda: self._give_up("Cancelled.", "plain"))
         self.work.ended.connect(self._on_ended)
-        self.typing = QTimer(self)
-        self.typing.setSingleShot(True)
-        self.typing.setInterval(TYPING_PAUSE_MS)
-        self.typing.timeout.connect(self._route)
-        self.prompt_box.edited.connect(lambda _: self.typing.start())
-        self.weights.changed.connect(self.typing.start)
-        self.routing.finished.connect(self._on_routed)
+        self.weights.changed.connect(self._on_weights_chosen)
         self.session.weights_changed.connect(self._on_weights_changed)
 
     # Choices --------------------------------------------------------------------------------
@@ -185,21 +180,23 @@ class DetectDock(QWidget):
         self.volume_box.addItems(names)
         self._volume_picked = chosen in names
         self.volume_box.setCurrentText(chosen if chosen in names else (names or [""])[-1])
-        self.footer.run_button.setEnabled(bool(names) and not self.work.running)
-        if not names:
-            self.footer.say("Open a scan first: File > Open, or drop a file or folder here.")
-        elif self.footer.notice.text().startswith("Open a scan"):
-            self.footer.say("")
+        self.footer.offer(self._reason())
 
     def _pick_volume(self) -> None:
         """Keep the user's choice when layers come and go; until then the top scan is chosen."""
         self._volume_picked = True
 
+    def _reason(self) -> str:
+        """Why nothing can run now; empty where it can."""
+        if self.volume_box.count() == 0:
+            return "Open a scan first: File > Open, or drop a file or folder here."
+        lacks = self.weights.lacks
+        return f"{self.card.title} {lacks}; or choose untrained to try it." if lacks else ""
+
     def _choose_detector(self) -> None:
         card = self.card
         cited = f"<br><i>{card.paper}</i>" if card.paper else ""
         self.about.setText(card.about + cited)
-        self.weights.offer(card)
         self.weights_label.setVisible(bool(card.weights))
         for widget in (self.prompt_label, self.prompt_box):
             widget.setVisible(card.prompt)
@@ -211,44 +208,34 @@ class DetectDock(QWidget):
         skip = (*self.prompts.fields, *self.references.fields)
         self.form = SettingsForm(card.settings_type(), skip, self)
         self.form_place.addWidget(self.form)
+        self.weights.offer(card)
         self.prompts.offer(card)
         self.references.offer(card)
-        self.form.changed.connect(self.prompts.refresh)
-        if card.prompt:
-            self.typing.start()
+        self.form.changed.connect(self._on_settings_changed)
+
+    def _on_weights_chosen(self) -> None:
+        """What was said of other weights, or another detector, no longer holds."""
+        self.footer.say("")
+        self._on_settings_changed()
+        self.routing.start()
+
+    def _on_settings_changed(self) -> None:
+        """Another CLIP may be on this machine, or read other sentences."""
+        self.weights.refresh()
+        self.footer.offer(self._reason())
+        self.prompts.refresh()
 
     def _on_weights_changed(self, name: str) -> None:
         if name == self.card.name:
             self.weights.offer(self.card)
 
-    # The prompt's way, while it is typed ----------------------------------------------------
-
-    def _route(self) -> None:
-        """Route the typed prompt in a thread, and show the weights."""
-        if not self.card.prompt or self.weights.state == "missing" or self.form is None:
-            return
-        if self.routing.running or self.work.running:
-            self.typing.start()
-            return
-        prompt, loading = self.prompt_box.prompt() or "", self._loading()
-
-        def route(report: Any) -> tuple[str, tuple[str, ...], dict[str, float]]:
-            detector = self.session.load(**loading)
-            weights = detector.route(prompt) if hasattr(detector, "route") else {}
-            return loading["name"], tuple(getattr(detector, "prompts", ())), weights
-
-        self.routing.start(route)
-
-    def _on_routed(self, answer: tuple[str, tuple[str, ...], dict[str, float]]) -> None:
-        name, presets, weights = answer
-        if name != self.card.name:
-            return
-        if self.prompt_box.count() == 0 or self.prompt_box.itemText(1) not in presets:
-            self.prompt_box.offer(name, presets)
-        self.bars.show_weights(weights)
-
     def _shown_settings(self) -> dict[str, Any]:
         return {} if self.form is None else self.form.values()
+
+    def _routed(self) -> dict[str, Any] | None:
+        """What the prompt is routed with; None where the detector reads none, or cannot run."""
+        can = self.card.prompt and self.weights.state != "missing" and self.form is not None
+        return self._loading() if can else None
 
     def _loading(self) -> dict[str, Any]:
         return {
@@ -370,7 +357,7 @@ class DetectDock(QWidget):
             self.shown = None
 
     def _on_ended(self) -> None:
-        self.footer.end(ready=self.volume_box.count() > 0)
+        self.footer.end(ready=not self._reason())
 
     def _ask(self, question: str) -> bool:
         answer = QMessageBox.question(self, "MedAD", question)
@@ -381,6 +368,7 @@ class DetectDock(QWidget):
         self.work.cancel()
         self.work.wait(2)
         self.routing.wait(2)
+        self.prompts.words.wait(5)
         super().closeEvent(event)
 
 

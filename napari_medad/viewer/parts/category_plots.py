@@ -1,4 +1,4 @@
-"""Scores of several categories in every slice: as a heat map and as curves; a click goes there."""
+"""Several categories in every slice: scores as a heat map, probabilities as curves."""
 
 from __future__ import annotations
 
@@ -47,7 +47,11 @@ class CategoryPlots(QWidget):
         self.lines = [pg.InfiniteLine(0, angle=90, pen=pg.mkPen(MARK, width=2)) for _ in range(2)]
         self.heat.addItem(self.image)
         self.heat.addItem(self.dots)
-        self.about = QLabel("Blue dots: slices that are decided to show the category.", self)
+        self.about = QLabel(
+            "Above: likeness to the nearest sign; blue dots are decisions. Below: probability "
+            "against the normal sentence.",
+            self,
+        )
         self.legend = QLabel(self)
         for label in (self.about, self.legend):
             label.setWordWrap(True)
@@ -69,8 +73,9 @@ class CategoryPlots(QWidget):
         layout.insertWidget(1, self.about)
         layout.addWidget(self.legend)
         self.heat.getViewBox().invertY(True)
-        self.curves.setLabel("left", "score")
+        self.curves.setLabel("left", "probability")
         self.curves.getAxis("left").enableAutoSIPrefix(False)
+        self.curves.setYRange(0, 1)
         self.dress()
         get_settings().appearance.events.theme.connect(self.dress)
 
@@ -84,9 +89,13 @@ class CategoryPlots(QWidget):
                 plot.getAxis(side).setTextPen(text)
 
     def show_scores(
-        self, scores: Mapping[str, np.ndarray], present: Mapping[str, np.ndarray], axis: str
+        self,
+        scores: Mapping[str, np.ndarray],
+        chances: Mapping[str, np.ndarray],
+        present: Mapping[str, np.ndarray],
+        axis: str,
     ) -> None:
-        """Show scores and decisions [slices] by category; NaN leaves a gap."""
+        """Show scores, probabilities and decisions [slices] by category; NaN leaves a gap."""
         self.names = tuple(scores)
         table = np.stack(list(scores.values())) if scores else np.zeros((0, 0), np.float32)
         self._show_heat(table)
@@ -95,7 +104,7 @@ class CategoryPlots(QWidget):
         self.dots.setData(*np.array(spots, float).reshape(-1, 2).T)
         for curve in list(self.curves.listDataItems()):
             self.curves.removeItem(curve)
-        for row, values in enumerate(table):
+        for row, values in enumerate(chances.values()):
             pen = pg.mkPen(colour_of(row), width=2, style=style_of(row))
             self.curves.plot(np.arange(values.size), values, pen=pen, connect="finite")
         self.legend.setText(

@@ -68,7 +68,10 @@ class CategoryResults(QWidget):
         if not cut_again:
             record = detection.record
             self.plots.show_scores(
-                detection.category_scores, detection.category_present, record.axis
+                detection.category_scores,
+                detection.category_chances,
+                detection.category_present,
+                record.axis,
             )
             self.signs.show_signs(record.evidence.get("signs", []))
             self.similarity.show_similarity(record.evidence.get("similarity", {}))

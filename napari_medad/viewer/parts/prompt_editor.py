@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,14 @@ from qtpy.QtWidgets import (
 )
 
 from napari_medad.atomic import replacing
+from napari_medad.backbones.clip.catalogue import backbone
 from napari_medad.backbones.clip.prompts import LISTS, Ensemble
+from napari_medad.backbones.clip.words import byte_pairs, token_numbers, words_of
 from napari_medad.detectors.card import Card
 from napari_medad.errors import MedadError
 from napari_medad.viewer.parts.fold import Fold
 from napari_medad.viewer.parts.notice import Notice
+from napari_medad.viewer.worker import Work
 
 HINTS = {
     "normal": "Normal states, one a line; {} is the object",
@@ -39,16 +42,23 @@ class PromptEditor(Fold):
     ----------
     settings : callable
         Gives the detector's other settings that were changed, for the example.
+    clip : callable
+        Gives the name of the CLIP that will read the sentences.
     """
 
     fields = (*LISTS, "prompts")
     """Settings that are edited here instead of in the form."""
 
     def __init__(
-        self, settings: Callable[[], Mapping[str, Any]], parent: QWidget | None = None
+        self,
+        settings: Callable[[], Mapping[str, Any]],
+        clip: Callable[[], str],
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__("Prompts", parent)
-        self.settings = settings
+        self.settings, self.clip = settings, clip
+        self.words = Work(self)
+        self._words_known = False
         self.shipped: Ensemble | None = None
         inside = QWidget(self)
         layout = QVBoxLayout(inside)
@@ -68,6 +78,7 @@ class PromptEditor(Fold):
         layout.addWidget(self.example)
         layout.addLayout(self._buttons())
         self.addWidget(inside)
+        self.words.finished.connect(self._count_words)
 
     def _buttons(self) -> QHBoxLayout:
         row = QHBoxLayout()
@@ -89,6 +100,8 @@ class PromptEditor(Fold):
         self.setVisible(has_lists)
         self.collapse(animate=False)
         self.reset()
+        if has_lists and not self._words_known and not self.words.running:
+            self.words.start(lambda report: byte_pairs())  # in a thread: it takes seconds
 
     def reset(self) -> None:
         """Back to the paper's lists."""
@@ -167,8 +180,30 @@ class PromptEditor(Fold):
             if ensemble.domains:
                 ensemble = ensemble.in_domain(chosen.get("domain", next(iter(ensemble.domains))))
             normal, abnormal = ensemble.sentences(chosen.get("object", "brain"))
+            self._check_lengths([*normal, *abnormal])
         except MedadError as error:
             self.example.say(str(error), "error")
         else:
             count = f"{len(normal)} normal and {len(abnormal)} abnormal sentences"
             self.example.say(f"{count}, such as “{abnormal[0]}”")
+
+    def _count_words(self) -> None:
+        self._words_known = True
+        self.refresh()
+
+    def _check_lengths(self, sentences: Sequence[str]) -> None:
+        """Refuse a sentence that the chosen CLIP cannot read whole, as far as its words are known.
+
+        No token is shorter than a byte, so that few sentences have to be split.
+        """
+        try:
+            model = backbone(self.clip()) if self._words_known else None
+        except MedadError:
+            return  # told where the CLIP is chosen
+        encode = words_of(model) if model is not None else None
+        if model is None or encode is None:
+            return
+        context = model.shape.context
+        for sentence in sentences:
+            if len(sentence.encode()) + 2 > context:
+                token_numbers(sentence, encode, context)

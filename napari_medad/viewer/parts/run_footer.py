@@ -20,6 +20,7 @@ class RunFooter(QWidget):
         super().__init__(parent)
         self.run_button, self.cancel_button = QPushButton("Run", self), QPushButton("Cancel", self)
         self.cancel_button.setEnabled(False)
+        self.reason = ""
         self.bar, self.where = QProgressBar(self), QLabel(self)
         self.notice, self.summary = Notice(self), QLabel(self)
         self.summary.setWordWrap(True)
@@ -32,6 +33,14 @@ class RunFooter(QWidget):
         for widget in (self.bar, self.where, self.notice, self.summary):
             widget.setVisible(False)
             layout.addWidget(widget)
+
+    def offer(self, reason: str = "") -> None:
+        """Let the user run, or say why that cannot be now."""
+        if reason or self.reason:
+            self.say(reason)
+        self.reason = reason
+        self.run_button.setEnabled(not reason and not self.cancel_button.isEnabled())
+        self.run_button.setToolTip(reason)
 
     def begin(self, text: str) -> None:
         """Something runs that cannot say yet how long it will take."""

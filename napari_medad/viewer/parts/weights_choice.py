@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
 
 from napari_medad.detectors.card import Card
-from napari_medad.detectors.needs import needs, sentence
+from napari_medad.detectors.needs import clip_of, needs, sentence
 from napari_medad.viewer.parts.notice import STYLES
 from napari_medad.weights.installed import installed_weights
 
@@ -23,6 +26,11 @@ STATES = {
 class WeightsChoice(QWidget):
     """A list of installed weights with a line that says what the chosen ones are.
 
+    Parameters
+    ----------
+    settings : callable
+        Gives the detector's settings that were changed: they may name another CLIP.
+
     Signals
     -------
     changed
@@ -30,8 +38,11 @@ class WeightsChoice(QWidget):
 
     changed = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, settings: Callable[[], Mapping[str, Any]], parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
+        self.settings = settings
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         self.box, self.line = QComboBox(self), QLabel(self)
@@ -39,7 +50,7 @@ class WeightsChoice(QWidget):
         layout.addWidget(self.box)
         layout.addWidget(self.line)
         self.card: Card | None = None
-        self.box.currentIndexChanged.connect(self._describe)
+        self.box.currentIndexChanged.connect(self.refresh)
         self.box.currentIndexChanged.connect(self.changed)
 
     @property
@@ -54,10 +65,24 @@ class WeightsChoice(QWidget):
             return "none"
         if self.name == "untrained":
             return "untrained"
-        if needs(self.card):
+        if self.lacks:
             return "missing"
         found = installed_weights(self.card.name).get(self.name)
         return found.state if found else "released"
+
+    @property
+    def lacks(self) -> str:
+        """What a run with this choice lacks, in one sentence; empty where it can start."""
+        if self.card is None or self.name == "untrained":
+            return ""
+        return sentence(self.card, self.settings())
+
+    @property
+    def clip(self) -> str:
+        """The CLIP that the detector would look and read with."""
+        assert self.card is not None
+        weights = installed_weights(self.card.name).get(self.name)
+        return clip_of(self.card, weights, self.settings())
 
     def offer(self, card: Card, choose: str | None = None) -> None:
         """Offer a detector's weights; the best first, untrained last."""
@@ -71,18 +96,17 @@ class WeightsChoice(QWidget):
             for name in names:
                 self.box.addItem(name, name)
             self.box.addItem("untrained (shapes only)", "untrained")
-            if choose in names:
+            if choose is not None and self.box.findData(choose) >= 0:
                 self.box.setCurrentIndex(self.box.findData(choose))
         self.box.blockSignals(False)
         self.box.setVisible(bool(card.weights))
-        self._describe()
+        self.refresh()
+        self.changed.emit()
 
-    def _describe(self) -> None:
+    def refresh(self) -> None:
+        """Say anew what the chosen weights are."""
         state = self.state
-        text = STATES[state]
-        if state == "missing" and self.card is not None:
-            text = sentence(self.card)
-        self.line.setText(text)
+        self.line.setText(self.lacks or STATES[state])
         self.line.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         kind = {"untrained": "error", "missing": "warning"}.get(state, "plain")
         self.line.setStyleSheet(STYLES[kind])

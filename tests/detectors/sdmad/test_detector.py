@@ -26,6 +26,8 @@ from napari_medad.volumes.reader import read_volume
 from napari_medad.volumes.study import Study
 from napari_medad.weights.model_folder import ModelFolder
 
+KINDS_OF_COLUMNS = ("category", "chance", "present")
+
 
 def study(seed: int = 7) -> Study:
     return Study.from_volumes("case", {"t2f": shots(seed)[0].image})
@@ -252,7 +254,8 @@ def test_the_commands_train_and_detect_from_files(signs_file, tmp_path, capsys) 
     record = json.loads((out / "scan_sdmad_record.json").read_text())
     assert {sign["category"] for sign in record["evidence"]["signs"]} == {"Left", "Right"}
     header = (out / "scan_sdmad_slices.csv").read_text().splitlines()[0]
-    assert header == "slice,score,category:Left,category:Right,present:Left,present:Right"
+    columns = [f"{kind}:{name}" for kind in KINDS_OF_COLUMNS for name in ("Left", "Right")]
+    assert header.split(",") == ["slice", "score", *columns]
     command = ["train", "moe", "--data", data, "--signs", "brain-ms", "--out", str(out / "x")]
     assert run(command) == 1
     assert "signs" in capsys.readouterr().err

@@ -9,7 +9,12 @@ import torch
 from torch.testing import assert_close
 
 from napari_medad.detectors.sdmad.losses import sign_loss
-from napari_medad.detectors.sdmad.scores import category_scores, decisions, slice_score
+from napari_medad.detectors.sdmad.scores import (
+    category_chances,
+    category_scores,
+    decisions,
+    slice_score,
+)
 from napari_medad.detectors.sdmad.selection import Pairs, select
 
 
@@ -144,3 +149,8 @@ def test_scores_are_maxima_and_decisions_minima_over_kept_signs() -> None:
 def test_a_slice_scores_a_half_where_a_sign_is_as_near_as_the_anchor() -> None:
     scores = torch.tensor([[0.2, 0.5], [0.2, 0.3]])
     assert_close(slice_score(scores, torch.tensor([0.5, 0.5])), torch.tensor([0.5, 0.4]))
+
+
+def test_a_category_as_near_as_the_anchor_has_a_chance_of_a_half() -> None:
+    chances = category_chances(torch.tensor([[0.3, 0.31]]), torch.tensor([0.3]))
+    assert_close(chances, torch.tensor([[0.5, 1 / (1 + math.exp(-1))]]), atol=1e-5, rtol=0)
