@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_medad.backbones.clip.catalogue import Backbone, released
 from napari_medad.weights.catalogue import releases
@@ -36,28 +37,37 @@ class Need:
         return f"{self.what} ({self.terms}): {self.command}"
 
 
-def needs(card: Card) -> tuple[Need, ...]:
-    """The weights that a detector lacks, its CLIP's included; empty where it can run."""
+def needs(card: Card, settings: Mapping[str, Any] | None = None) -> tuple[Need, ...]:
+    """The weights that a detector lacks, its CLIP's included; empty where it can run.
+
+    Parameters
+    ----------
+    card : Card
+    settings : mapping, optional
+        Those that users changed: `backbone` and `backbone_weights` name another CLIP.
+    """
     if not card.weights:
         return ()
+    asked = settings or {}
     best = next(iter(installed_weights(card.name).values()), None)
-    clip = released().get(_clip_of(card, best))
-    known = releases(card.package)
-    first = next(iter(known.values()), None)
-    is_clip = clip is not None and first is not None and first.url == clip.files[0].url
+    known, own = released(), released().get(card.backbone)
+    clip = known.get(clip_of(card, best, asked))
+    first = next(iter(releases(card.package).values()), None)
+    is_clip = own is not None and first is not None and first.url == own.files[0].url
     lacking = []
     if best is None and not is_clip:
         name = first.name if first else "its own"
         terms = f"{first.size}, licence {first.licence}" if first else f"licence {card.licence}"
         lacking.append(Need(name, terms, _command(card, first.name if first else "")))
-    if clip is not None and not clip.installed and not (is_clip and best is not None):
+    brought = bool(asked.get("backbone_weights")) or (is_clip and best is not None and clip == own)
+    if clip is not None and not clip.installed and not brought:
         lacking.append(_need_of(clip))
     return tuple(lacking)
 
 
-def sentence(card: Card) -> str:
-    """What a detector lacks in one sentence; empty where it can run."""
-    lacking = needs(card)
+def sentence(card: Card, settings: Mapping[str, Any] | None = None) -> str:
+    """What a detector lacks in one sentence, see `needs`; empty where it can run."""
+    lacking = needs(card, settings)
     return "needs weights: " + "; ".join(map(str, lacking)) if lacking else ""
 
 
@@ -79,9 +89,12 @@ def _command(card: Card, release: str) -> str:
     return f"{train}medad weights add {card.name} FILE"
 
 
-def _clip_of(card: Card, best: Weights | None) -> str:
-    """The CLIP that the best installed weights were made for, else the paper's."""
-    if best is None or best.path is None:
+def clip_of(card: Card, weights: Weights | None, settings: Mapping[str, Any] | None = None) -> str:
+    """The CLIP that users chose, else that of the weights, else the paper's."""
+    chosen = str((settings or {}).get("backbone", "auto"))
+    if chosen != "auto":
+        return chosen
+    if weights is None or weights.path is None:
         return card.backbone
-    held = json.loads((best.path / "model.json").read_text(encoding="utf-8"))
+    held = json.loads((weights.path / "model.json").read_text(encoding="utf-8"))
     return str(held.get("settings", {}).get("backbone", card.backbone))

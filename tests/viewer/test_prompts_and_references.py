@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
+from napari_medad.backbones.clip.catalogue import backbone
 from napari_medad.detectors.registry import card
 from napari_medad.errors import MedadError
 from napari_medad.inference.again import detect_again
@@ -116,11 +117,56 @@ def test_the_example_follows_the_domain_and_the_shipped_file_is_a_prompt_file(do
 
 def test_a_run_that_fails_leaves_no_layers(dock, viewer, wait_until) -> None:
     before = [layer.name for layer in viewer.layers]
-    dock.weights.box.setCurrentIndex(dock.weights.box.findData("auto"))
+    dock.form.set_values({"image_size": 20})
     dock.run()
     wait_until(lambda: not dock.work.running)
-    wait_until(lambda: "needs weights" in dock.footer.notice.text())
+    wait_until(lambda: "needs at least 28 pixels" in dock.footer.notice.text())
     assert [layer.name for layer in viewer.layers] == before
+    dock.choose("hyperintensity")
+    assert dock.footer.notice.text() == ""
+
+
+def test_a_detector_without_its_weights_cannot_be_run(dock, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("MEDAD_WEIGHTS", str(tmp_path))
+    button, notice = dock.footer.run_button, dock.footer.notice
+    assert button.isEnabled()
+    dock.weights.box.setCurrentIndex(dock.weights.box.findData("auto"))
+    assert not button.isEnabled()
+    assert "medad weights fetch vit-l-14-336" in button.toolTip()
+    assert notice.text() == button.toolTip()
+    dock.choose("hyperintensity")
+    assert button.isEnabled()
+    assert button.toolTip() == notice.text() == ""
+
+
+def test_another_clip_that_is_here_is_enough_for_a_detector_without_adapters(
+    dock, monkeypatch, tmp_path
+) -> None:
+    monkeypatch.setenv("MEDAD_WEIGHTS", str(tmp_path))
+    dock.choose("anovl")
+    assert "vit-b-16-plus-240" in dock.footer.run_button.toolTip()
+    dock.form.set_values({"backbone": "pmc-clip"})
+    dock.form.changed.emit()
+    assert "CLIP pmc-clip" in dock.footer.run_button.toolTip()
+    for file in backbone("pmc-clip").files:
+        file.path.parent.mkdir(parents=True, exist_ok=True)
+        file.path.touch()
+    dock.form.changed.emit()
+    assert dock.footer.run_button.isEnabled()
+
+
+def test_a_sentence_longer_than_the_context_is_named_while_it_is_typed(dock, wait_until) -> None:
+    wait_until(lambda: not dock.prompts.words.running)
+    states, example = dock.prompts.lists["abnormal"], dock.prompts.example
+    states.setPlainText("{} with " + "a lesion " * 25)
+    assert "tokens, but this CLIP reads 77" in example.text()
+    assert "brain with a lesion a lesion" in example.text()
+    states.setPlainText("{} with " + "a lesion " * 15)
+    assert "35 abnormal sentences" in example.text()
+    states.setPlainText("{} with " + "a lesion " * 25)
+    dock.form.set_values({"backbone": "biomedclip"})
+    dock.form.changed.emit()
+    assert "35 abnormal sentences" in example.text()
 
 
 def test_this_slice_is_the_layers_own(dock, viewer) -> None:

@@ -6,7 +6,6 @@ import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
 from weakref import WeakValueDictionary
@@ -16,9 +15,10 @@ from torch import Tensor, nn
 
 from napari_medad.backbones.clip.catalogue import RANDOM, Backbone, Shape, backbone
 from napari_medad.backbones.clip.fetch import check
-from napari_medad.backbones.clip.text import BertText, ClipText, Encode, Text
+from napari_medad.backbones.clip.text import BertText, ClipText, Text
 from napari_medad.backbones.clip.untrained import fill
 from napari_medad.backbones.clip.vision import ResNet, Vit
+from napari_medad.backbones.clip.words import byte_pairs, word_pieces
 from napari_medad.errors import MedadError
 from napari_medad.results.run_record import sha256_of
 from napari_medad.weights.checkpoint import load_into, read_tensors
@@ -170,7 +170,7 @@ def _open_clip(described: Backbone, quick: bool, files: list[Path]) -> tuple[Vit
         held = {k: v.float() for k, v in _tensors(files[0]).items() if k not in NOT_WEIGHTS}
         load_into(clip, _counted(held, clip), str(files[0]))
     vision = Vit if described.shape.kind == "vit" else ResNet
-    return vision(clip.visual), ClipText(clip, _byte_pairs(), described.shape.context)
+    return vision(clip.visual), ClipText(clip, byte_pairs(), described.shape.context)
 
 
 def _pmc(described: Backbone, quick: bool, files: list[Path]) -> tuple[ResNet, Text]:
@@ -193,7 +193,7 @@ def _pmc(described: Backbone, quick: bool, files: list[Path]) -> tuple[ResNet, T
         load_into(bert, _only_layers(_tensors(text)), str(text))
         held = torch.load(matrix, map_location="cpu", weights_only=True)
         load_into(projection, {"weight": held.detach().float().T}, str(matrix))
-    encode = _word_pieces(files[-1]) if files else _byte_pairs()
+    encode = word_pieces(files[-1]) if files else byte_pairs()
     return ResNet(visual), BertText(bert, projection, encode, described.shape.context)
 
 
@@ -227,7 +227,7 @@ def _biomed(described: Backbone, quick: bool, files: list[Path]) -> tuple[Vit, T
         load_into(visual, _below(held, "visual."), str(files[0]))
         load_into(bert, _only_layers(_below(held, "text.transformer.")), str(files[0]))
         load_into(projection, _below(held, "text.proj."), str(files[0]))
-    encode = _word_pieces(files[-1]) if files else _byte_pairs()
+    encode = word_pieces(files[-1]) if files else byte_pairs()
     return Vit(visual), BertText(bert, projection, encode, shape.context)
 
 
@@ -282,20 +282,3 @@ def _counted(tensors: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor
     """Batch counters of BatchNorm, which mean nothing to frozen weights, are optional."""
     counters = {k: v for k, v in network.state_dict().items() if k.endswith("num_batches_tracked")}
     return {**counters, **tensors}
-
-
-@cache
-def _byte_pairs() -> Encode:
-    """CLIP's words; also for random BERTs, whose vocabulary is not on every machine."""
-    import open_clip
-
-    words = open_clip.SimpleTokenizer()
-    return lambda text: [words.sot_token_id, *words.encode(text), words.eot_token_id]
-
-
-def _word_pieces(vocabulary: Path) -> Encode:
-    """BERT's words."""
-    from tokenizers.implementations import BertWordPieceTokenizer
-
-    tokenizer = BertWordPieceTokenizer(str(vocabulary), lowercase=True)
-    return lambda text: list(tokenizer.encode(text).ids)

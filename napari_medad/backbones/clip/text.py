@@ -6,17 +6,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from napari_medad.backbones.clip.vision import Adapting, OpenClipBlock, Prompting, whole
-from napari_medad.errors import MedadError
-
-Encode = Callable[[str], list[int]]
-"""Token numbers of a text, start and end included."""
+from napari_medad.backbones.clip.words import Encode, token_numbers
 
 
 class Text(ABC):
@@ -46,12 +43,7 @@ class Text(ABC):
         """
         ids = torch.zeros(len(prompts), self.context, dtype=torch.long)
         for row, prompt in zip(ids, prompts):
-            numbers = self._encode(prompt)
-            if len(numbers) > self.context:
-                raise MedadError(
-                    f"The prompt '{prompt[:60]}' has {len(numbers)} tokens, but this CLIP reads "
-                    f"{self.context}; shorten it."
-                )
+            numbers = token_numbers(prompt, self._encode, self.context)
             row[: len(numbers)] = torch.tensor(numbers)
         return ids.to(next(self.module.parameters()).device)
 

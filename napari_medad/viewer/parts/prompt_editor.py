@@ -196,12 +196,14 @@ class PromptEditor(Fold):
 
         No token is shorter than a byte, so that few sentences have to be split.
         """
+        if not self._words_known:
+            return
         try:
-            model = backbone(self.clip()) if self._words_known else None
+            model = backbone(self.clip())
+            encode = words_of(model)
         except MedadError:
-            return  # told where the CLIP is chosen
-        encode = words_of(model) if model is not None else None
-        if model is None or encode is None:
+            return  # told where the CLIP is chosen, or loaded
+        if encode is None:
             return
         context = model.shape.context
         for sentence in sentences:
