@@ -116,7 +116,7 @@ class RasaloreRecipe(Recipe):
         "starter": {
             "objective": "exact",
             "optimiser_kind": "adamw",
-            "learning_rate": 3e-3,
+            "learning_rate": 5e-4,
             "clip_norm": 1.0,
             "batch_size": 16,
             "points_weight": 0.05,

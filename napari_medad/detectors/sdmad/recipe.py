@@ -155,6 +155,7 @@ class SdmadRecipe(BackboneRecipe):
         self.pixel_level = options.level == "pixel"
         self.activation = ACTIVATION if self.pixel_level else "trained"
         self.masks = False
+        self._shots: dict[bool, Shots] = {}
         check([e for e in examples if not e.held_out], self.signs.names)
 
     @property
@@ -176,6 +177,11 @@ class SdmadRecipe(BackboneRecipe):
 
     def dataset(self, *, held_out: bool) -> Shots:
         """The shots, looked at by the frozen blocks once."""
+        if held_out not in self._shots:
+            self._shots[held_out] = self._look(held_out)
+        return self._shots[held_out]
+
+    def _look(self, held_out: bool) -> Shots:
         own = [e for e in self.examples if e.held_out == held_out]
         size = self.options.image_size
         watched = self.watched(own, len(own))
