@@ -95,6 +95,23 @@ def test_trained_prompts_load_and_keep_their_threshold(tmp_path):
     assert record.threshold_source == "best F1 on the held-out slices of the training"
 
 
+def test_the_map_adds_the_layers_that_were_learned_and_no_others_have_its_threshold(tmp_path):
+    examples = [example(), example(held_out=True, patient="b")]
+    options = {**OPTIONS, "variant": "paper"}
+    model = medad.train("anomalyclip", examples, tmp_path / "run", options=options, device="cpu")
+    study = Study.from_volumes("case", {"t2f": scan(lesion=True)[0]})
+
+    def run(**settings):
+        asked = {"weights": str(model.path), "device": "cpu", **settings}
+        return medad.detect(study, load_detector("anomalyclip", **asked))
+
+    learned, four, last = run(), run(variant="paper"), run(variant="last")
+    assert np.array_equal(learned.maps["anomaly"], four.maps["anomaly"])
+    assert learned.maps["anomaly"].max() > 1 > last.maps["anomaly"].max()
+    assert learned.threshold == model.facts["threshold"]
+    assert "training" not in last.record.threshold_source
+
+
 @pytest.mark.parametrize("name", ["anomalyclip", "vand", "adaclip"])
 def test_adapters_of_pmc_clip_are_trained_and_refused_by_another(tmp_path, name):
     options = {**OPTIONS, "backbone": "tiny-pmc", "image_size": 64}

@@ -55,6 +55,15 @@ def test_anovl_needs_nothing_but_clip():
     assert sentence(card("anovl")) == ""
 
 
+def test_the_clip_that_users_chose_is_the_one_needed():
+    (clip,) = needs(card("anovl"), {"backbone": "biomedclip"})
+    assert clip.what == "CLIP biomedclip"
+    assert needs(card("anovl"), {"backbone_weights": "mine.pt"}) == ()
+    assert needs(card("anovl"), {"backbone": "ViT-B-32"}) == ()
+    own, clip = needs(card("vand"), {"backbone": "pmc-clip"})
+    assert (own.what, clip.what) == ("released-mvtec", "CLIP pmc-clip")
+
+
 def test_methods_without_releases_say_how_to_come_by_weights():
     assert "its own" in sentence(card("rasalore"))
     assert "medad train rasalore, or medad weights add rasalore FILE" in sentence(card("rasalore"))

@@ -11,9 +11,10 @@ from torch import Tensor
 from napari_medad.backbones.clip.catalogue import Shape
 from napari_medad.backbones.clip.pictures import smoothed
 from napari_medad.detectors.anomalyclip import CARD
-from napari_medad.detectors.anomalyclip.network import BACKBONE, AnomalyClip, enlarged
+from napari_medad.detectors.anomalyclip.network import BACKBONE, AnomalyClip, enlarged, layers_of
 from napari_medad.detectors.anomalyclip.settings import AnomalyClipSettings
-from napari_medad.detectors.clip_detector import ClipDetector
+from napari_medad.detectors.clip_detector import ClipDetector, View
+from napari_medad.detectors.detector import Case
 from napari_medad.errors import MedadError
 
 
@@ -46,16 +47,25 @@ class AnomalyClipDetector(ClipDetector):
         with torch.inference_mode():
             return self.network.text(self.clip)
 
-    def layers(self) -> tuple[int, ...]:
-        """Blocks whose maps are added."""
-        shape = self.clip.shape
-        if self.settings.variant == "paper":
-            return shape.quarters()
-        return (shape.depth,) * (4 if self.settings.variant == "before-2025-04" else 1)
+    @property
+    def variant(self) -> str:
+        """Which layers count: as the user says, else as the prompts were learned."""
+        asked = self.settings.variant
+        return self.learned_variant if asked == "auto" else asked
+
+    @property
+    def learned_variant(self) -> str:
+        """Which layers the prompts were learned from; the authors advise the last for theirs."""
+        return str(self.adapters.settings.get("variant", "last"))
+
+    def threshold(self, case: Case, state: View) -> float | None:
+        """The training's, for maps that add up the same layers."""
+        same = self.variant == self.learned_variant
+        return super().threshold(case, state) if same else None
 
     def judge(self, pictures: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
         """Sum over the layers of P(abnormal), smoothed, and the image's P(abnormal)."""
-        output = self.network(self.clip, pictures, self.layers(), text)
+        output = self.network(self.clip, pictures, layers_of(self.clip.shape, self.variant), text)
         size = pictures.shape[-1]
         anomaly = torch.stack([enlarged(maps, size)[:, 1] for maps in output.maps]).sum(0)
         return smoothed(anomaly, self.settings.sigma), output.logits.float().softmax(-1)[:, 1]

@@ -127,6 +127,13 @@ def first_by_values(shape: Shape) -> int:
     return round(shape.depth * (24 - BY_VALUES) / 24)
 
 
+def layers_of(shape: Shape, variant: str) -> tuple[int, ...]:
+    """Blocks, from 1, whose maps are added up; until April 2025 the authors' were all the last."""
+    if variant == "paper":
+        return shape.quarters()
+    return (shape.depth,) * (4 if variant == "before-2025-04" else 1)
+
+
 def enlarged(maps: Tensor, size: int) -> Tensor:
     """Probabilities [b, 2, h, w] at the picture's size."""
     return F.interpolate(maps.float(), (size, size), mode="bilinear", align_corners=False)

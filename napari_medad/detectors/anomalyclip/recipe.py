@@ -10,7 +10,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from napari_medad.detectors.anomalyclip import losses
-from napari_medad.detectors.anomalyclip.network import BACKBONE, AnomalyClip, enlarged
+from napari_medad.detectors.anomalyclip.network import BACKBONE, AnomalyClip, enlarged, layers_of
+from napari_medad.detectors.anomalyclip.settings import Variant
 from napari_medad.detectors.clip_recipe import ClipOptions, ClipRecipe
 
 
@@ -24,10 +25,11 @@ class AnomalyClipOptions(ClipOptions):
     context: int = Field(12, ge=1, le=60, title="Learned words of a prompt")
     deep: int = Field(4, ge=1, le=60, title="Learned tokens of a deeper block")
     depth: int = Field(8, ge=1, title="Blocks with learned tokens")
-    all_layers: bool = Field(
-        False,
-        title="Four layers",
-        description="Learn from four blocks (paper) or the last one (the authors' advice)",
+    variant: Variant = Field(
+        "last",
+        title="Layers",
+        description="Learn from the last block (the authors' advice), from four (paper), or four "
+        "times from the last (their code before April 2025)",
     )
 
 
@@ -59,8 +61,7 @@ class AnomalyClipRecipe(ClipRecipe):
         return {"loss": image + losses.LOCAL * pixel, "image": image, "pixel": pixel}
 
     def _layers(self) -> tuple[int, ...]:
-        shape = self.clip.shape
-        return shape.quarters() if self.options.all_layers else (shape.depth,)
+        return layers_of(self.clip.shape, self.options.variant)
 
     def maps(self, network: nn.Module, images: Tensor) -> Tensor:
         """P(abnormal) [b, s, s], summed over the layers."""
@@ -81,4 +82,5 @@ class AnomalyClipRecipe(ClipRecipe):
             "context": options.context,
             "deep": options.deep,
             "depth": depth,
+            "variant": options.variant,
         }

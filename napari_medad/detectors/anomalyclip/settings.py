@@ -8,15 +8,19 @@ from pydantic import Field
 
 from napari_medad.detectors.clip_settings import ClipSettings
 
+Variant = Literal["last", "paper", "before-2025-04"]
+"""Which layers' maps are added up."""
+
 
 class AnomalyClipSettings(ClipSettings):
     """From similarity to a map. The prompts are learned, so there is no word to choose."""
 
-    variant: Literal["last", "paper", "before-2025-04"] = Field(
-        "last",
+    variant: Literal["auto", Variant] = Field(
+        "auto",
         title="Layers",
         description="last: the last block, as the authors now test; paper: the sum over four "
-        "blocks; before-2025-04: four times the last block, as their code did until then",
+        "blocks; before-2025-04: four times the last block, as their code did until then; auto: "
+        "as the prompts were learned, else last",
     )
     sigma: float = Field(
         4.0,
