@@ -13,7 +13,7 @@ from napari_medad.volumes.study import Study
 
 
 def labels_of(example: Example, study: Study) -> dict[int, int]:
-    """Label by slice: those that were given, or 0 for all slices of a normal scan.
+    """Label by slice: those given, that of a picture, or 0 for all slices of a normal scan.
 
     Raises
     ------
@@ -30,6 +30,8 @@ def labels_of(example: Example, study: Study) -> dict[int, int]:
                 "correct the label."
             )
         return {z: example.slices[z] for z in sorted(example.slices)}
+    if depth == 1 and example.label is not None:
+        return {0: example.label}
     if example.label == 0:
         inside = foreground_of(study.volume()).any(axis=(1, 2))
         return {int(z): 0 for z in np.flatnonzero(inside)}

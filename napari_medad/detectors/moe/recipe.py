@@ -25,8 +25,8 @@ from napari_medad.detectors.moe.samples import (
 )
 from napari_medad.detectors.moe.settings import MoeArchitecture
 from napari_medad.detectors.moe.text import TextEncoder, text_encoder
-from napari_medad.detectors.normal_slices import refuse_abnormal, synthetic_seeds
 from napari_medad.detectors.recipe import Example, Recipe, TrainingOptions
+from napari_medad.detectors.training_slices import refuse_abnormal, synthetic_seeds
 from napari_medad.volumes.foreground import foreground_of
 from napari_medad.volumes.phantom.contrast import contrasts
 from napari_medad.volumes.volume import Volume

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from napari_medad.detectors.normal_slices import framed, synthetic_volumes, varied
 from napari_medad.detectors.recipe import Example
+from napari_medad.detectors.training_slices import framed, synthetic_volumes, varied
 from napari_medad.volumes.phantom.contrast import contrasts
 from napari_medad.volumes.volume import Volume
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from napari_medad.detectors.framing import scale_of, scaled, to_square
-from napari_medad.detectors.recipe import Example
+from napari_medad.detectors.recipe import Example, TrainingOptions
 from napari_medad.errors import MedadError
 from napari_medad.volumes.foreground import foreground_of
 from napari_medad.volumes.phantom import make_brain
@@ -26,6 +28,21 @@ GAIN, OFFSET = 0.15, 0.04
 """Standard deviations of the random gain's logarithm and of the random offset."""
 LEAST_FOREGROUND = 0.15
 """Slices with less foreground than this share of the fullest one teach little."""
+
+
+class SliceOptions(TrainingOptions):
+    """What methods that are taught slice by slice have in common."""
+
+    slices_per_volume: int = Field(48, ge=1, title="Slices of each volume")
+    brains: int = Field(
+        60, ge=1, title="Synthetic brains", description="For --data synthetic; a tenth is held out"
+    )
+    contrasts: tuple[Literal["t1n", "t1c", "t2w", "t2f"], ...] = Field(
+        ("t2f",),
+        min_length=1,
+        title="Synthetic contrasts",
+        description="For --data synthetic",
+    )
 
 
 def refuse_abnormal(examples: Sequence[Example], name: str) -> None:
