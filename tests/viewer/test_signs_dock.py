@@ -152,6 +152,19 @@ def test_the_plane_in_view_is_marked_and_gone_to(dock) -> None:
     assert viewer.dims.current_step[1] == 31
 
 
+def test_a_whole_image_is_marked_as_its_only_slice(viewer, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 30, 3), np.uint8)
+    viewer.add_image(pixels, name="fundus", rgb=True)
+    dock = SignsDock(viewer)
+    viewer.window.add_dock_widget(dock, name="Signs")
+    dock.signs.load("retina-oct")
+    check(dock, "CNV")
+    dock.shots.mark_button.click()
+    (shot,) = dock.shots.shots
+    assert (shot.index, shot.axis, shot.categories) == (0, "axial", ("CNV",))
+    assert np.array_equal(shot.pixels(), pixels)
+
+
 def test_shots_of_a_category_without_signs_are_told_and_not_learned(dock) -> None:
     mark(dock, 20, "Craniotomy")
     dock.signs.load("brain-ms")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from toy_slices import OPTIONS, SIGNS, shots, volume
 
 import napari_medad as medad
@@ -259,3 +260,18 @@ def test_the_commands_train_and_detect_from_files(signs_file, tmp_path, capsys) 
     command = ["train", "moe", "--data", data, "--signs", "brain-ms", "--out", str(out / "x")]
     assert run(command) == 1
     assert "signs" in capsys.readouterr().err
+
+
+def test_coloured_pictures_of_any_size_are_shots(tmp_path) -> None:
+    rows, draw = ["image,categories"], np.random.default_rng(0)
+    for name, side, shown in (("a", 40, "CNV"), ("b", 64, "DME; Drusen"), ("c", 50, "normal")):
+        pixels = draw.integers(0, 255, (side, side + 6, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+        rows.append(f"{name}.png,{shown}")
+    (tmp_path / "support.csv").write_text("\n".join(rows))
+    options = {**OPTIONS, "signs": "retina-oct", "epochs": 2}
+    medad.train("sdmad", tmp_path / "support.csv", tmp_path / "model", options=options)
+    detector = load_detector("sdmad", weights=str(tmp_path / "model"))
+    detection = medad.detect(medad.read_study(tmp_path / "b.png"), detector)
+    assert set(detection.category_scores) == {"CNV", "DME", "Drusen"}
+    assert detection.maps["anomaly"].shape == (1, 64, 70)
