@@ -25,8 +25,8 @@ from napari_medad.detectors.training_slices import (
 )
 from napari_medad.volumes.volume import Volume
 
-CALIBRATION_VOLUMES = 2
-"""Volumes that thresholds are taken from, at most; a single slice counts as one."""
+CALIBRATION_SLICES = 300
+"""Thresholds are taken from so many slices, in whole volumes: two of 1 mm, or many pictures."""
 LEARNING_SPACING, CALIBRATION_SPACING = 1.5, 1.0
 """Voxel size of synthetic brains, mm."""
 POLARITIES = ("both", "bright", "dark")
@@ -83,7 +83,8 @@ class ReconstructionRecipe(Recipe):
         levels = {}
         for polarity in POLARITIES:
             detector = self._detector(network, polarity=polarity)
-            maps = (whole_map(detector, volume) for volume in volumes)
+            watched = self.watched(volumes, len(volumes))
+            maps = (whole_map(detector, volume) for volume in watched)
             levels[polarity] = healthy_level(thinned(m[0], m[1]) for m in maps)
         return {
             "thresholds": levels,
@@ -92,8 +93,12 @@ class ReconstructionRecipe(Recipe):
         }
 
     def _first_volumes(self, *, held_out: bool) -> list[Volume]:
-        volumes = self.volumes(held_out=held_out, spacing=CALIBRATION_SPACING)
-        return [volume for volume, _ in zip(volumes, range(CALIBRATION_VOLUMES), strict=False)]
+        kept: list[Volume] = []
+        for volume in self.volumes(held_out=held_out, spacing=CALIBRATION_SPACING):
+            kept.append(volume)
+            if sum(len(v.array) for v in kept) >= CALIBRATION_SLICES:
+                break
+        return kept
 
     def _detector(self, network: nn.Module, **settings: Any) -> ReconstructionDetector:
         """A detector around the network, in full precision on its device."""

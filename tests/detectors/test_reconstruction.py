@@ -12,6 +12,7 @@ from torch import nn
 import napari_medad as medad
 from napari_medad.detectors import reconstruction_recipe
 from napari_medad.detectors.ae.detector import AeDetector
+from napari_medad.detectors.ae.recipe import AeOptions, AeRecipe
 from napari_medad.detectors.ae.settings import AeSettings
 from napari_medad.detectors.dae.detector import DaeDetector
 from napari_medad.detectors.dae.settings import DaeSettings
@@ -147,6 +148,14 @@ def test_another_kind_of_volume_is_told(taught) -> None:
     volume = Volume(normal(3).array, np.eye(4), "t1n")
     notes = medad.detect(Study.from_volumes("case", {"t1n": volume}), detector).record.notes
     assert notes == ["It learned from t2f, but looked at t1n."]
+
+
+def test_thresholds_come_from_many_pictures_or_few_volumes(monkeypatch) -> None:
+    monkeypatch.setattr(reconstruction_recipe, "CALIBRATION_SLICES", 9)
+    recipe = AeRecipe(AeOptions(hidden=16), [Example(normal(s), held_out=s > 0) for s in range(6)])
+    assert recipe.calibrate(recipe.network().eval())["thresholds_from"] == (
+        "3 held-out normal images"
+    )
 
 
 @pytest.mark.parametrize("name", METHODS)
