@@ -13,6 +13,7 @@ class DaeShape(SliceShape):
     width: int = Field(
         32,
         ge=4,
+        multiple_of=4,
         title="Width",
         description="Channels of the U-Net's first level; each of four pools doubles them once it "
         "has begun",
