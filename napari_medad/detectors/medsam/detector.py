@@ -51,7 +51,7 @@ class MedsamDetector(VolumeDetector):
         source = load_detector(
             self.settings.source,
             device=self.device.name,
-            weights="untrained" if untrained else "auto",
+            weights="untrained" if untrained else self.settings.source_weights,
         )
         if not isinstance(source, SliceDetector):
             raise MedadError(

@@ -15,6 +15,12 @@ class MedsamSettings(Settings):
     source: str = Field(
         "ddpt", title="Source", description="Slice detector whose mask gives boxes or points"
     )
+    source_weights: str = Field(
+        "auto",
+        title="Weights of the source",
+        description="A name or path; auto: the best installed",
+        json_schema_extra={"advanced": True},
+    )
     prompt: Literal["box", "points"] = Field(
         "box",
         title="Prompt",
