@@ -120,3 +120,18 @@ def test_a_head_surrounds_the_brain_and_leaves_it_where_it_was(anatomy) -> None:
     assert moved[3 + BELOW, 20 + pad, 30 + pad]
     assert moved.sum() == 1
     assert np.allclose(volume.to_ras((3, 20, 30)), head.to_ras((3 + BELOW, 20 + pad, 30 + pad)))
+
+
+def test_brighter_lesions_lie_where_plain_ones_do_and_outshine_them(anatomy) -> None:
+    (lesion,) = plan_lesions(rng(3), ("glioma",))
+    lesion = replace(lesion, centre=np.array([35.0, -10, 25]), radii=np.full(3, 14.0))
+    image = clean_image(anatomy, "t2f", rng())
+    plain = {"t2f": image.copy()}
+    truth = draw_lesions([lesion], anatomy, plain)
+    usual, ratios = float((plain["t2f"] - 1)[truth > 0].mean()), []
+    for seed in range(12):
+        bright = {"t2f": image.copy()}
+        same = draw_lesions([replace(lesion, seed=seed)], anatomy, bright, brightest=2.5)
+        ratios.append(float((bright["t2f"] - 1)[same > 0].mean()) / usual)
+    assert 1.5 < max(ratios) < 3.5  # seeds draw other intensities, too
+    assert min(ratios) < 1

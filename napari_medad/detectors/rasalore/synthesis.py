@@ -30,17 +30,17 @@ FOLDED = 0.8
 """Share of scans with sharp sulci."""
 SLICES = 12
 """Slices taken of each scan."""
-CONTRASTS = {"t2f": 0.32, "t2w": 0.24, "t1c": 0.2, "t1n": 0.08, RANDOM: 0.16}
+CONTRASTS = {"t2f": 0.3, "t2w": 0.2, "t1c": 0.3, "t1n": 0.06, RANDOM: 0.14}
 """How often each contrast is drawn where the network does not tell them apart."""
 KINDS = {
-    "tumour": 0.28,
-    "glioma": 0.2,
-    "metastases": 0.1,
-    "patches": 0.12,
-    "spots": 0.08,
-    "stroke": 0.1,
-    "cavity": 0.06,
-    "haemorrhage": 0.06,
+    "tumour": 0.36,
+    "glioma": 0.16,
+    "metastases": 0.14,
+    "patches": 0.1,
+    "spots": 0.06,
+    "stroke": 0.08,
+    "cavity": 0.05,
+    "haemorrhage": 0.05,
 }
 """How often each kind of lesion is drawn."""
 LARGEST = 45.0

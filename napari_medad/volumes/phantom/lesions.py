@@ -90,6 +90,7 @@ def draw_lesions(
     anatomy: Anatomy,
     images: dict[str, np.ndarray],
     faintest: float = 1.0,
+    brightest: float = 1.0,
 ) -> np.ndarray:
     """Draw lesions into clean images, in place.
 
@@ -101,6 +102,9 @@ def draw_lesions(
     faintest : float
         0..1; each lesion keeps between this share and all of its contrast, and where it is
         less than 1 has a border and an inside as uneven as they come and stays on its side.
+    brightest : float
+        Above 1, each lesion's brightness beyond white matter is up to so many times as much:
+        enhancement and oedema vary more between scanners than between patients.
 
     Returns
     -------
@@ -119,6 +123,7 @@ def draw_lesions(
         if faintest < 1:
             inside = inside * _own_side(lesion, anatomy, box)
         strength = rng.uniform(faintest, 1.0) if faintest < 1 else 1.0
+        gain = brightest ** rng.uniform(-0.4, 1.0) if brightest > 1 else 1.0
         soft = rng.uniform(0, 0.2) * lesion.radii.min() / anatomy.spacing if faintest < 1 else 0.0
         for level, part in reversed(list(enumerate(parts, start=1))):
             weight = np.clip((part["reach"] - distance) / EDGE + 0.5, 0, 1) * inside
@@ -128,7 +133,7 @@ def draw_lesions(
             shown = weight
             if faintest < 1:
                 shown = _uneven(weight, soft, rng) * np.float32(strength)
-            _paint(images, box, shown, part, rng)
+            _paint(images, box, shown, part, rng, gain)
             truth[box][weight * part["blend"] > 0.4] = level
     return truth
 
@@ -147,12 +152,18 @@ def _paint(
     weight: np.ndarray,
     part: dict[str, Any],
     rng: np.random.Generator,
+    gain: float,
 ) -> None:
-    """Blend one part into every contrast, with a grain of its own."""
+    """Blend one part into every contrast, with a grain of its own.
+
+    What is brighter than white matter is so `gain` times as much.
+    """
     grain = ndimage.gaussian_filter(rng.standard_normal(weight.shape, np.float32), 1.5)
     grain /= max(float(grain.std()), 1e-6)
     for contrast, image in images.items():
         mean = rng.uniform(*part.get(contrast) or _standing_out(image[box], weight, rng))
+        if contrast in part and mean > 1:
+            mean = 1 + gain * (mean - 1)
         value = mean * (1 + rng.uniform(0.02, 0.1) * grain)
         blend = weight * (part["blend"] * rng.uniform(0.9, 1.0))
         image[box] = image[box] * (1 - blend) + value * blend

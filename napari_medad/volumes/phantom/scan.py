@@ -23,8 +23,10 @@ from napari_medad.volumes.volume import Volume
 RANDOM = "random"
 """A contrast that no scanner makes: every tissue and lesion at random, so that a network learns
 what stands out and not what is bright."""
-FAINTEST = 0.8
+FAINTEST = 0.35
 """How much of a lesion's contrast the faintest one has."""
+BRIGHTEST = 2.5
+"""How many times its usual brightness beyond white matter the brightest lesion has."""
 
 
 def planes_of(anatomy: Anatomy, first: int, step: int, thickness: int) -> Anatomy:
@@ -68,7 +70,10 @@ def scan(
     """
     ranges = wider(contrasts()[contrast]) if contrast != RANDOM else random_ranges(rng)
     image = clean_image(shown, ranges, rng)
-    truth = draw_lesions(lesions, anatomy, {contrast: image}, faintest=FAINTEST) > 0
+    truth = (
+        draw_lesions(lesions, anatomy, {contrast: image}, faintest=FAINTEST, brightest=BRIGHTEST)
+        > 0
+    )
     share = vessels(anatomy, rng) * rng.uniform(0, 1) * ~truth
     image += share * (np.float32(rng.uniform(*ranges["vessel"])) - image)
     how = replace(Acquisition.draw(rng), thickness=1.0, blur=rng.uniform(0.2, 1.2))
