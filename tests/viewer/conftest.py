@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -78,5 +79,8 @@ def longest_pause(wait_until: Callable) -> Callable[[Work, Callable[[], object]]
 
 def _queued(threads: list[int]) -> float:
     """Seconds that threads have waited for a core."""
-    files = [Path(f"/proc/self/task/{thread}/schedstat") for thread in threads]
-    return sum(int(f.read_text().split()[1]) * 1e-9 for f in files if f.exists())
+    total = 0
+    for thread in threads:
+        with suppress(OSError):  # a thread that has ended has no file any more
+            total += int(Path(f"/proc/self/task/{thread}/schedstat").read_text().split()[1])
+    return total * 1e-9

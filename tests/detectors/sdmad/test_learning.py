@@ -90,7 +90,7 @@ def test_likeness_of_shots_and_signs_is_kept_from_before_and_after(learn: Learn)
 
 
 def test_the_pixel_level_finds_where(learn: Learn) -> None:
-    model = learn(level="pixel", epochs=100, outlined=True)
+    model = learn(level="pixel", epochs=200, outlined=True)
     assert figures(model).mean_auroc > 0.9
     detector = load_detector("sdmad", weights=str(model), device="cpu", precision="fp32")
     (example,) = shots(7, outlined=True)
