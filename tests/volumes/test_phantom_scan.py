@@ -11,7 +11,7 @@ from napari_medad.volumes.phantom.anatomy import Anatomy, make_anatomy
 from napari_medad.volumes.phantom.contrast import clean_image, contrasts
 from napari_medad.volumes.phantom.detail import depth_of, folded, smooth_noise, vessels
 from napari_medad.volumes.phantom.head import BELOW, with_head
-from napari_medad.volumes.phantom.lesions import draw_lesions, plan_lesions
+from napari_medad.volumes.phantom.lesions import Variety, draw_lesions, plan_lesions
 from napari_medad.volumes.phantom.scan import RANDOM, planes_of, scan, wider
 
 
@@ -77,7 +77,7 @@ def test_faint_lesions_lie_where_plain_ones_do_and_show_less(anatomy) -> None:
     image = clean_image(anatomy, "t2f", rng())
     plain, faint = {"t2f": image.copy()}, {"t2f": image.copy()}
     truth = draw_lesions(lesions, anatomy, plain)
-    same = draw_lesions(lesions, anatomy, faint, faintest=0.3)
+    same = draw_lesions(lesions, anatomy, faint, Variety(faintest=0.3))
     assert np.array_equal(truth, same)
     strength = [np.abs(images["t2f"] - image)[truth > 0].mean() for images in (plain, faint)]
     assert 0.1 < strength[1] / strength[0] < 1
@@ -88,7 +88,7 @@ def test_lesions_of_scans_hardly_cross_the_falx(anatomy) -> None:
     lesion = replace(lesion, centre=np.array([-15.0, 0, 25], np.float32), radii=np.full(3, 30.0))
     image = {"t2f": clean_image(anatomy, "t2f", rng())}
     across = draw_lesions([lesion], anatomy, dict(image)) > 0
-    kept = draw_lesions([lesion], anatomy, dict(image), faintest=0.7) > 0
+    kept = draw_lesions([lesion], anatomy, dict(image), Variety()) > 0
     x = np.arange(kept.shape[2]) * anatomy.affine[0, 0] + anatomy.affine[0, 3]
     assert across[..., x > 8].any()
     assert not kept[..., x > 8].any()
@@ -131,7 +131,7 @@ def test_brighter_lesions_lie_where_plain_ones_do_and_outshine_them(anatomy) -> 
     usual, ratios = float((plain["t2f"] - 1)[truth > 0].mean()), []
     for seed in range(12):
         bright = {"t2f": image.copy()}
-        same = draw_lesions([replace(lesion, seed=seed)], anatomy, bright, brightest=2.5)
+        same = draw_lesions([replace(lesion, seed=seed)], anatomy, bright, Variety(brightest=2.5))
         ratios.append(float((bright["t2f"] - 1)[same > 0].mean()) / usual)
     assert 1.5 < max(ratios) < 3.5  # seeds draw other intensities, too
     assert min(ratios) < 1

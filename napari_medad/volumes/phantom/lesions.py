@@ -55,6 +55,31 @@ class Lesion:
         return float(outer * self.radii.max() * (1 + 2 * self.roughness))
 
 
+@dataclass(frozen=True)
+class Variety:
+    """How much further than their kinds' typical ranges lesions go, for a network to learn.
+
+    Borders are then soft or sharp, insides uneven, and most lesions stay on their side.
+
+    Attributes
+    ----------
+    faintest : float
+        0..1; each lesion keeps between this share and all of its contrast.
+    brightest : float
+        From 1; brightness beyond white matter is up to so many times as much: enhancement and
+        oedema vary more between scanners than between patients.
+    ragged : float
+        From 0; how far noise moves the borders between a lesion's parts, in radii.
+    grain : float
+        Largest standard deviation of a part's own grain, relative to its mean.
+    """
+
+    faintest: float = 1.0
+    brightest: float = 1.0
+    ragged: float = 0.0
+    grain: float = 0.1
+
+
 def plan_lesions(rng: np.random.Generator, kinds: Sequence[str]) -> list[Lesion]:
     """Draw number, places and sizes of lesions of the given kinds.
 
@@ -89,8 +114,7 @@ def draw_lesions(
     lesions: Sequence[Lesion],
     anatomy: Anatomy,
     images: dict[str, np.ndarray],
-    faintest: float = 1.0,
-    brightest: float = 1.0,
+    variety: Variety | None = None,
 ) -> np.ndarray:
     """Draw lesions into clean images, in place.
 
@@ -99,12 +123,8 @@ def draw_lesions(
     images : dict of str to ndarray [z, y, x]
         Clean images by contrast; white matter near 1. In a contrast that `lesions.yaml` does
         not know, lesions are brighter or darker than what is under them.
-    faintest : float
-        0..1; each lesion keeps between this share and all of its contrast, and where it is
-        less than 1 has a border and an inside as uneven as they come and stays on its side.
-    brightest : float
-        Above 1, each lesion's brightness beyond white matter is up to so many times as much:
-        enhancement and oedema vary more between scanners than between patients.
+    variety : Variety, optional
+        Default: typical lesions.
 
     Returns
     -------
@@ -120,30 +140,70 @@ def draw_lesions(
         distance = _distance(lesion, anatomy, box, rng)
         inside = anatomy.brain[box] & _not_ventricle(anatomy, box)
         parts = lesion_kinds()[lesion.kind]["parts"]
-        if faintest < 1:
+        look = _Look.draw(variety, lesion, anatomy, rng)
+        if variety:
             inside = inside * _own_side(lesion, anatomy, box)
-        strength = rng.uniform(faintest, 1.0) if faintest < 1 else 1.0
-        gain = brightest ** rng.uniform(-0.4, 1.0) if brightest > 1 else 1.0
-        soft = rng.uniform(0, 0.2) * lesion.radii.min() / anatomy.spacing if faintest < 1 else 0.0
         for level, part in reversed(list(enumerate(parts, start=1))):
-            weight = np.clip((part["reach"] - distance) / EDGE + 0.5, 0, 1) * inside
+            moved = look.moved(distance, rng) if level < len(parts) else distance
+            weight = np.clip((part["reach"] - moved) / EDGE + 0.5, 0, 1) * inside
             if "only" in part:
                 share = anatomy.tissues[("gm", "wm", "csf").index(part["only"])][box]
                 weight *= np.clip((share - 0.3) / 0.3, 0, 1)
-            shown = weight
-            if faintest < 1:
-                shown = _uneven(weight, soft, rng) * np.float32(strength)
-            _paint(images, box, shown, part, rng, gain)
+            shown = look.uneven(weight, rng) if variety else weight
+            _paint(images, box, shown, part, look, rng)
             truth[box][weight * part["blend"] > 0.4] = level
     return truth
 
 
-def _uneven(weight: np.ndarray, soft: float, rng: np.random.Generator) -> np.ndarray:
-    """A weight with a border `soft` voxels wide and patches where it is weaker."""
-    border = (0, min(soft, 3.0), min(soft, 3.0))
-    patches = ndimage.gaussian_filter(rng.standard_normal(weight.shape, np.float32), (0, 4, 4))
-    patches *= rng.uniform(0, 0.25) / max(float(patches.std()), 1e-6)
-    return ndimage.gaussian_filter(weight, border) * np.clip(1 - np.abs(patches), 0.2, 1)
+@dataclass(frozen=True)
+class _Look:
+    """How one lesion departs from its kind."""
+
+    strength: float = 1.0
+    gain: float = 1.0
+    soft: float = 0.0
+    ragged: float = 0.0
+    scale: float = 1.0
+    grain: tuple[float, float] = (0.02, 0.1)
+    grain_scale: float = 1.5
+
+    @classmethod
+    def draw(
+        cls, variety: Variety | None, lesion: Lesion, anatomy: Anatomy, rng: np.random.Generator
+    ) -> _Look:
+        if variety is None:
+            return cls()
+        widest = min(3.0, 0.2 * float(lesion.radii.min()) / anatomy.spacing)
+        coarse = float(rng.uniform(0.02, variety.grain))
+        return cls(
+            strength=rng.uniform(variety.faintest, 1.0),
+            gain=variety.brightest ** rng.uniform(-0.4, 1.0),
+            soft=rng.uniform(0, widest) * (rng.random() < 0.5),
+            ragged=rng.uniform(0, variety.ragged),
+            scale=rng.uniform(1.0, 3.0),
+            grain=(0.5 * coarse, coarse),
+            grain_scale=rng.uniform(0.6, 2.5),
+        )
+
+    def moved(self, distance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Distances to a border that noise has moved."""
+        if not self.ragged:
+            return distance
+        return distance + self.ragged * _noise(distance.shape, self.scale, rng)
+
+    def uneven(self, weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """A weight with this look's border and strength, and patches where it is weaker."""
+        patches = rng.uniform(0, 0.25) * _noise(weight.shape, (0, 4, 4), rng)
+        border = ndimage.gaussian_filter(weight, (0, self.soft, self.soft))
+        return border * np.clip(1 - np.abs(patches), 0.2, 1) * np.float32(self.strength)
+
+
+def _noise(
+    shape: tuple[int, ...], scale: float | tuple[float, ...], rng: np.random.Generator
+) -> np.ndarray:
+    """Noise of standard deviation 1, smooth over `scale` voxels."""
+    noise = ndimage.gaussian_filter(rng.standard_normal(shape, np.float32), scale)
+    return noise / max(float(noise.std()), 1e-6)
 
 
 def _paint(
@@ -151,20 +211,19 @@ def _paint(
     box: tuple[slice, ...],
     weight: np.ndarray,
     part: dict[str, Any],
+    look: _Look,
     rng: np.random.Generator,
-    gain: float,
 ) -> None:
     """Blend one part into every contrast, with a grain of its own.
 
-    What is brighter than white matter is so `gain` times as much.
+    What is brighter than white matter is so `look.gain` times as much.
     """
-    grain = ndimage.gaussian_filter(rng.standard_normal(weight.shape, np.float32), 1.5)
-    grain /= max(float(grain.std()), 1e-6)
+    grain = _noise(weight.shape, look.grain_scale, rng)
     for contrast, image in images.items():
         mean = rng.uniform(*part.get(contrast) or _standing_out(image[box], weight, rng))
         if contrast in part and mean > 1:
-            mean = 1 + gain * (mean - 1)
-        value = mean * (1 + rng.uniform(0.02, 0.1) * grain)
+            mean = 1 + look.gain * (mean - 1)
+        value = mean * np.clip(1 + rng.uniform(*look.grain) * grain, 0.2, None)
         blend = weight * (part["blend"] * rng.uniform(0.9, 1.0))
         image[box] = image[box] * (1 - blend) + value * blend
 

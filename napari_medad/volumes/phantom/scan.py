@@ -17,16 +17,14 @@ from napari_medad.volumes.phantom.contrast import (
     contrasts,
 )
 from napari_medad.volumes.phantom.detail import vessels
-from napari_medad.volumes.phantom.lesions import Lesion, draw_lesions
+from napari_medad.volumes.phantom.lesions import Lesion, Variety, draw_lesions
 from napari_medad.volumes.volume import Volume
 
 RANDOM = "random"
 """A contrast that no scanner makes: every tissue and lesion at random, so that a network learns
 what stands out and not what is bright."""
-FAINTEST = 0.35
-"""How much of a lesion's contrast the faintest one has."""
-BRIGHTEST = 2.5
-"""How many times its usual brightness beyond white matter the brightest lesion has."""
+VARIETY = Variety(faintest=0.45, brightest=2.5, ragged=0.35, grain=0.35)
+"""Of the lesions; see `Variety`."""
 
 
 def planes_of(anatomy: Anatomy, first: int, step: int, thickness: int) -> Anatomy:
@@ -70,10 +68,7 @@ def scan(
     """
     ranges = wider(contrasts()[contrast]) if contrast != RANDOM else random_ranges(rng)
     image = clean_image(shown, ranges, rng)
-    truth = (
-        draw_lesions(lesions, anatomy, {contrast: image}, faintest=FAINTEST, brightest=BRIGHTEST)
-        > 0
-    )
+    truth = draw_lesions(lesions, anatomy, {contrast: image}, VARIETY) > 0
     share = vessels(anatomy, rng) * rng.uniform(0, 1) * ~truth
     image += share * (np.float32(rng.uniform(*ranges["vessel"])) - image)
     how = replace(Acquisition.draw(rng), thickness=1.0, blur=rng.uniform(0.2, 1.2))
