@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from napari_medad.training.dataset import examples_from
 from napari_medad.training.folder import TrainingFolder
 from napari_medad.training.loop import train
 from napari_medad.training.progress import Listener, looking
+from napari_medad.training.slice_labels_file import read_slice_labels
 from napari_medad.volumes.nifti import write_nifti
 from napari_medad.volumes.reader import case_name
 from napari_medad.weights.model_folder import ModelFolder
@@ -64,6 +65,114 @@ class Chain:
             raise MedadError(f"The refiner '{self.refiner}' is unknown; use medsam or none.")
 
 
+@dataclass(frozen=True)
+class WeakToStrong:
+    """A chain's folder. Each step leaves its result there and, once it is there, is not redone.
+
+    `teacher/` is a model; `weak/` and `refined/` hold masks and maps with their run records, to
+    look at, paint in and learn from again; `weak.csv` is the manifest that the last step learns
+    from. A mask that was painted is learned from as it is.
+
+    Attributes
+    ----------
+    home : Path
+        Model folder of the network that is trained at the end.
+    examples : tuple of Example
+        Images on disk with labels of slices; see `labelled_examples`.
+    chain : Chain
+    device : str
+    """
+
+    home: Path
+    examples: tuple[Example, ...]
+    chain: Chain = field(default_factory=Chain)
+    device: str = "auto"
+
+    @property
+    def teacher(self) -> Path:
+        """The teacher's model folder."""
+        return self.home / "teacher"
+
+    @property
+    def taught(self) -> bool:
+        """Whether the teacher is trained."""
+        return (self.teacher / "model.json").is_file()
+
+    @property
+    def manifest(self) -> Path:
+        """What the last step learns from."""
+        return self.home / "weak.csv"
+
+    def masks(self, kind: str) -> list[Path]:
+        """Where the "weak" or "refined" mask of each example is, or will be."""
+        names = (case_name(image_of(example)) for example in self.examples)
+        return [self.home / kind / f"{name}_weak_mask.nii.gz" for name in names]
+
+    def teach(self, progress: Listener | None = None) -> None:
+        """Train the teacher, or go on with it."""
+        if not self.taught:
+            train(
+                self.chain.teacher,
+                self.examples,
+                self.teacher,
+                options=self.chain.teacher_options,
+                device=self.device,
+                resume=(self.teacher / "training.json").is_file(),
+                progress=progress,
+            )
+
+    def mark(self, progress: Listener | None = None) -> None:
+        """The teacher's mask of every example."""
+        self._mark("weak", self._teacher, progress)
+
+    def refine(self, progress: Listener | None = None) -> None:
+        """MedSAM's mask of what the teacher marks in every example."""
+        self._mark("refined", self._refiner, progress)
+
+    def write_manifest(self) -> Path:
+        """Examples with their masks, refined ones where they are there."""
+        refined = self.masks("refined")
+        with replacing(self.manifest) as part, part.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["image", "mask", "refined", "label", "slices"])
+            for example, weak, better in zip(
+                self.examples, self.masks("weak"), refined, strict=True
+            ):
+                labels = example.slices or {}
+                writer.writerow(
+                    [
+                        image_of(example).resolve(),
+                        weak.relative_to(self.home),
+                        better.relative_to(self.home) if better.is_file() else "",
+                        example.label,
+                        " ".join(f"{z}:{label}" for z, label in sorted(labels.items())),
+                    ]
+                )
+        return self.manifest
+
+    def _teacher(self) -> Detector:
+        return load_detector(self.chain.teacher, weights=str(self.teacher), device=self.device)
+
+    def _refiner(self) -> Detector:
+        source = {"source": self.chain.teacher, "source_weights": str(self.teacher)}
+        return load_detector(REFINER, device=self.device, **source)
+
+    def _mark(self, kind: str, load: Callable[[], Detector], progress: Listener | None) -> None:
+        """Masks of all examples, in the slices that are labelled abnormal; those there are kept."""
+        report, total, detector = looking(progress), len(self.examples), None
+        for number, (example, path) in enumerate(zip(self.examples, self.masks(kind), strict=True)):
+            report(number, total)
+            if path.is_file():
+                continue
+            detector = detector or load()
+            detection = detect(example.study(), detector, progress=_Asking(report, number, total))
+            detection.save(path.parent)
+            mask = (detection.mask > 0).astype(np.uint8)
+            labels = example.slices or {}
+            mask[[z for z in range(len(mask)) if not labels.get(z, 0)]] = 0
+            write_nifti(mask, detection.volume, path, labels=True)
+
+
 def train_from_labels(
     name: str,
     data: str | Path,
@@ -79,10 +188,8 @@ def train_from_labels(
 ) -> ModelFolder:
     """Train a detector that needs masks from labels of slices.
 
-    Everything on the way is kept in `out`: `teacher/`, a model; `weak/` and `refined/`, masks
-    and maps with their run records, to look at, paint in and learn from again;
-    `weak.csv`, the manifest that the last step learns from. With `resume`, steps that are done
-    are not done again, and a mask that was painted since is learned from as it is.
+    Everything on the way is kept in `out`, see `WeakToStrong`. With `resume`, steps that are
+    done are not done again.
 
     Parameters
     ----------
@@ -91,8 +198,7 @@ def train_from_labels(
     data : path
         Folder of images.
     labels : path
-        Manifest with the columns `image` (name or path of a file in `data`) and `slices`
-        ("12:1 13:0"), or with `image`, `slice` and `label`, a row for each slice.
+        File of labels, see `read_slice_labels`.
     out : path
         Model folder.
     chain : Chain, optional
@@ -113,21 +219,19 @@ def train_from_labels(
             raise MedadError(f"{home} holds an unfinished chain; go on with it (--resume).")
     examples = labelled_examples(Path(data).expanduser(), Path(labels).expanduser())
     home.mkdir(parents=True, exist_ok=True)
-    teacher = _taught(chain, examples, home / "teacher", device, progress)
-    weak = _masked(examples, _teacher(chain, teacher, device), home / "weak", progress)
-    refined: Sequence[Path] | None = None
+    steps = WeakToStrong(home, examples, chain, device)
+    steps.teach(progress)
+    steps.mark(progress)
     if chain.refiner == "medsam":
-        refined = _masked(examples, _refiner(chain, teacher, device), home / "refined", progress)
-    manifest = _write_manifest(examples, weak, refined, home / "weak.csv")
-    started = resume and folder.request_file.is_file()
+        steps.refine(progress)
     return train(
         name,
-        manifest,
+        steps.write_manifest(),
         home,
         options=options,
         preset=preset,
         device=device,
-        resume=started,
+        resume=resume and folder.request_file.is_file(),
         progress=progress,
     )
 
@@ -142,86 +246,30 @@ def labelled_examples(data: Path, labels: Path) -> tuple[Example, ...]:
     """
     by_name: dict[str, Example] = {}
     for example in examples_from(data):
-        assert isinstance(example.image, Path)
-        path = example.image
+        path = image_of(example)
         by_name |= dict.fromkeys((path.name, case_name(path), str(path.resolve())), example)
     found: dict[str, Example] = {}
-    for where, image, slices in _rows(labels):
-        named = by_name.get(image) or by_name.get(str((labels.parent / image).resolve()))
+    for row in read_slice_labels(labels):
+        named = by_name.get(row.image) or by_name.get(str((labels.parent / row.image).resolve()))
         if named is None:
-            raise MedadError(f"{where} names the image {image}, which is not in {data}.")
+            raise MedadError(f"{row.where} names the image {row.image}, which is not in {data}.")
         key = str(named.image)
         known = dict(found[key].slices or {}) if key in found else {}
-        merged = known | slices
+        merged = known | row.slices
         found[key] = replace(named, slices=merged, label=int(any(merged.values())))
     if not found:
         raise MedadError(f"{labels} holds no labels; write rows of image, slice and label.")
+    names = [case_name(image_of(example)) for example in found.values()]
+    for name in names:
+        if names.count(name) > 1:
+            raise MedadError(f"{data} holds two images called {name}; rename one of them.")
     return tuple(found.values())
 
 
-def _rows(labels: Path) -> list[tuple[str, str, dict[int, int]]]:
-    """Where it stands, the image, and its labels, of each row."""
-    try:
-        with labels.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, skipinitialspace=True)
-            held = [(f"Line {reader.line_num} of {labels}", row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise MedadError(f"{labels} cannot be read as CSV ({error}); save it as UTF-8.") from None
-    found = []
-    for where, row in held:
-        cells = {str(k).strip().lower(): (v or "").strip() for k, v in row.items() if k}
-        if not cells.get("image"):
-            raise MedadError(f"{where} names no image; fill in its 'image'.")
-        found.append((where, cells["image"], _slices(where, cells)))
-    return found
-
-
-def _slices(where: str, cells: Mapping[str, str]) -> dict[int, int]:
-    pairs = cells.get("slices", "").replace(",", " ").split()
-    if not pairs:
-        pairs = [f"{cells.get('slice', '')}:{cells.get('label', '')}"]
-    words = {"normal": "0", "healthy": "0", "abnormal": "1"}
-    try:
-        split = (pair.split(":") for pair in pairs)
-        labels = {int(z): int(words.get(label.lower(), label)) for z, label in split}
-    except ValueError:
-        labels = {-1: -1}
-    if any(z < 0 or label not in (0, 1) for z, label in labels.items()):
-        raise MedadError(
-            f"{where} has no labels that can be read; write a slice number and 0 (normal) or 1 "
-            "(abnormal), or pairs such as 12:1 13:0."
-        )
-    return labels
-
-
-def _taught(
-    chain: Chain,
-    examples: Sequence[Example],
-    out: Path,
-    device: str,
-    progress: Listener | None,
-) -> Path:
-    """The teacher's model folder, trained unless it is there."""
-    if not (out / "model.json").is_file():
-        begun = (out / "training.json").is_file()
-        train(
-            chain.teacher,
-            examples,
-            out,
-            options=chain.teacher_options,
-            device=device,
-            resume=begun,
-            progress=progress,
-        )
-    return out
-
-
-def _teacher(chain: Chain, model: Path, device: str) -> Detector:
-    return load_detector(chain.teacher, weights=str(model), device=device)
-
-
-def _refiner(chain: Chain, model: Path, device: str) -> Detector:
-    return load_detector(REFINER, device=device, source=chain.teacher, source_weights=str(model))
+def image_of(example: Example) -> Path:
+    """The file of an example that lies on disk."""
+    assert isinstance(example.image, Path)
+    return example.image
 
 
 class _Asking:
@@ -232,48 +280,3 @@ class _Asking:
 
     def __call__(self, progress: Progress) -> None:
         self.ask()
-
-
-def _masked(
-    examples: Sequence[Example], detector: Detector, out: Path, progress: Listener | None
-) -> list[Path]:
-    """Masks of all examples, in the slices that are labelled abnormal; those there are kept."""
-    report, masks, total = looking(progress), [], len(examples)
-    for number, example in enumerate(examples):
-        report(number, total)
-        assert isinstance(example.image, Path)
-        path = out / f"{case_name(example.image)}_weak_mask.nii.gz"
-        if not path.is_file():
-            detection = detect(example.study(), detector, progress=_Asking(report, number, total))
-            detection.save(out)
-            mask = (detection.mask > 0).astype(np.uint8)
-            labels = example.slices or {}
-            mask[[z for z in range(len(mask)) if not labels.get(z, 0)]] = 0
-            write_nifti(mask, detection.volume, path, labels=True)
-        masks.append(path)
-    return masks
-
-
-def _write_manifest(
-    examples: Sequence[Example],
-    weak: Sequence[Path],
-    refined: Sequence[Path] | None,
-    path: Path,
-) -> Path:
-    """What the last step learns from."""
-    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["image", "mask", "refined", "label", "slices"])
-        for number, example in enumerate(examples):
-            labels = example.slices or {}
-            assert isinstance(example.image, Path)
-            writer.writerow(
-                [
-                    example.image.resolve(),
-                    weak[number].relative_to(path.parent),
-                    refined[number].relative_to(path.parent) if refined else "",
-                    example.label,
-                    " ".join(f"{z}:{label}" for z, label in sorted(labels.items())),
-                ]
-            )
-    return path
