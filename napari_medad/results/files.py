@@ -47,8 +47,8 @@ def save_detection(detection: Detection, folder: Path) -> list[Path]:
         mask = detection.mask.astype(kind)
         write_nifti(mask, detection.volume, parts / mask_path.name, labels=True)
         findings = (finding.row() for finding in detection.findings)
-        _write_csv(parts / tables[0].name, FINDING_COLUMNS, findings)
-        _write_csv(parts / tables[1].name, *slice_table(detection))
+        write_csv(parts / tables[0].name, FINDING_COLUMNS, findings)
+        write_csv(parts / tables[1].name, *slice_table(detection))
         record = detection.record.model_dump_json(indent=2) + "\n"
         with replacing(parts / record_path.name) as part:
             part.write_text(record, encoding="utf-8")
@@ -89,7 +89,8 @@ def slice_table(detection: Detection) -> tuple[list[str], Iterator[dict[str, obj
     return ["slice", *scores, *present], rows()
 
 
-def _write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, object]]) -> None:
+def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, object]]) -> None:
+    """Write a table; rows are read one by one."""
     with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, list(columns))
         writer.writeheader()

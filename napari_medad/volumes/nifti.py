@@ -13,6 +13,7 @@ from nibabel.freesurfer.mghformat import MGHHeader
 from napari_medad.atomic import replacing
 from napari_medad.errors import MedadError
 from napari_medad.volumes.intensity import rescaled
+from napari_medad.volumes.orientation import Grid, resample
 from napari_medad.volumes.volume import Volume
 
 ENDINGS = (".nii", ".nii.gz", ".hdr", ".img", ".mgz", ".mgh")
@@ -117,6 +118,34 @@ def write_nifti(
             image.set_qform(source.grid.affine, code="scanner")
     with replacing(path) as part:
         nib.save(image, part)
+
+
+def read_labels(path: str | Path, volume: Volume) -> np.ndarray:
+    """Read a mask that `write_nifti` wrote back onto a volume's own voxels, [z, y, x].
+
+    Raises
+    ------
+    MedadError
+        If the file cannot be read, holds no whole numbers or does not lie on the voxels of
+        the volume's source.
+    """
+    path = Path(path)
+    try:
+        image: Any = nib.load(path)
+        voxels = np.asarray(image.dataobj)
+    except (nib.filebasedimages.ImageFileError, zlib.error, EOFError, OSError) as error:
+        raise MedadError(
+            f"{path} cannot be read as a mask ({_first_line(error, path)}); copy it again."
+        ) from None
+    assert volume.source is not None
+    if voxels.dtype.kind not in "iu":
+        raise MedadError(f"{path} holds {voxels.dtype} and no labels; give a mask.")
+    if not Grid(voxels.shape, np.asarray(image.affine, float)).same_as(volume.source.grid):
+        raise MedadError(
+            f"{path} does not lie on the voxels of the scan (its grid is {voxels.shape}, the "
+            f"scan's {tuple(volume.source.grid.shape)}); open the scan that it was drawn on."
+        )
+    return resample(voxels, image.affine, volume.grid, order=0).T
 
 
 def _storable(voxels: np.ndarray) -> np.ndarray:
