@@ -3,7 +3,8 @@
 Run from the repository's root with a display (`xvfb-run -s "-screen 0 1680x1050x24"`):
 
     python docs/screenshots.py            # all pictures
-    python docs/screenshots.py hero       # one of: hero, detect, prompts, findings, train, signs
+    python docs/screenshots.py hero       # one of: hero, detect, prompts, findings, train, signs,
+                                          # label
 """
 
 from __future__ import annotations
@@ -43,6 +44,19 @@ QUICK = {
 """Training options for a picture, not for a model."""
 
 QUICK_SIGNS = {"backbone": "tiny", "image_size": 56, "bottleneck": 64, "epochs": 60, "keep": 0.5}
+QUICK_TEACHER = {"epochs": 6, "size": 64, "batch_size": 8}
+QUICK_NETWORK = {
+    "epochs": 4,
+    "width": 2,
+    "side": 8,
+    "per_case": 16,
+    "batch_size": 4,
+    "objective": "exact",
+    "optimiser_kind": "adamw",
+    "learning_rate": 1e-3,
+}
+LABELLED = ((30, 0), (50, 0), (72, 1), (104, 1), (118, 0), (130, 0))
+"""Axial slices of the sample patient, and their labels."""
 SHOTS = ((88, (0, 2)), (92, (0, 1, 2)), (70, (3,)), (100, (4,)), (40, ()), (120, ()))
 """Slices of the sample patient, and rows of the categories they are marked with."""
 
@@ -224,6 +238,62 @@ def signs(study: Study, theme: str) -> None:
     viewer.close()
 
 
+def label(study: Study, theme: str) -> None:
+    """The Label dock's pages: empty, labelled, teaching, masks, network, error."""
+    viewer, _, _ = window(theme)
+    docks = {type(w).__name__: w for w in viewer.window._qt_window.findChildren(QWidget)}
+    dock = docks["LabelDock"]
+    raise_dock(dock)
+    settle()
+    save(dock, f"label-empty-{theme}")
+    dock.tabs.setCurrentWidget(dock.masks)
+    settle()
+    save(dock, f"label-masks-empty-{theme}")
+    add_study(viewer, study)
+    viewer.reset_view()
+    settle(seconds=1)
+    dock.name_box.setCurrentText(f"teaching-{theme}")
+    dock.open(f"teaching-{theme}")
+    dock.tabs.setCurrentWidget(dock.slices)
+    for index, label in LABELLED:
+        dock.slices.go_to(index)
+        dock.slices.give(label)
+    dock.slices.fill()
+    settle()
+    save(dock, f"label-slices-{theme}")
+    dock.tabs.setCurrentWidget(dock.teaching)
+    settle()
+    save(dock, f"label-teacher-{theme}")
+    dock.teacher_box.setCurrentIndex(dock.teacher_box.findData("gradcam"))
+    dock.teaching.options.set_values({**dock.teaching.options.values(), **QUICK_TEACHER})
+    dock.teaching.start_button.click()
+    settle(lambda: not dock.saving.running and len(dock.run.rows) > 20)
+    save(dock, f"label-teaching-{theme}")
+    settle(lambda: not dock.run.active and not dock.saving.running)
+    save(dock, f"label-taught-{theme}")
+    dock.tabs.setCurrentWidget(dock.masks)
+    dock.masks.mark()
+    settle(lambda: dock.masks.footer.bar.maximum() > 0 or not dock.masks.work.running, 0.1)
+    save(dock, f"label-marking-{theme}")
+    settle(lambda: not dock.masks.work.running)
+    dock.masks.open(0)
+    dock.slices.go_to(88)
+    settle()
+    save(dock, f"label-masks-{theme}")
+    save(viewer.window._qt_window, f"label-window-{theme}")
+    dock.masks.refine()
+    settle(lambda: not dock.masks.work.running)
+    save(dock, f"label-masks-error-{theme}")
+    dock.tabs.setCurrentWidget(dock.network)
+    settle()
+    save(dock, f"label-network-{theme}")
+    dock.network.options.set_values({**dock.network.options.values(), **QUICK_NETWORK})
+    dock.network.start_button.click()
+    settle(lambda: not dock.run.active)
+    save(dock, f"label-network-done-{theme}")
+    viewer.close()
+
+
 PICTURES = {
     "hero": hero,
     "detect": detect,
@@ -231,6 +301,7 @@ PICTURES = {
     "findings": findings,
     "train": train,
     "signs": signs,
+    "label": label,
 }
 
 

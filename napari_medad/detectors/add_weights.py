@@ -29,8 +29,9 @@ def add_weights(
     ----------
     detector : str
     path : path
-        A model folder that `medad train` wrote, .safetensors, or a torch checkpoint. A file
-        that the detector's catalogue lists is known by its checksum.
+        A model folder that `medad train` wrote, .safetensors, a torch checkpoint, or the
+        authors' folder where they saved several files. A file that the detector's catalogue
+        lists is known by its checksum.
     name : str, optional
         What to call them. Default: the release's name, else the file's without endings.
     trust_pickle : bool
@@ -110,6 +111,9 @@ def _read(card: Card, path: Path, trust_pickle: bool) -> tuple[ModelFolder, dict
     if (path / "model.json").is_file():
         model = ModelFolder.read(path, card.name)
         return model, model.tensors()
+    if path.is_dir():
+        settings, facts, tensors = card.convert_folder(path)
+        return ModelFolder(path, card.name, settings, facts), tensors
     settings, tensors = card.convert(read_tensors(path, trust_pickle=trust_pickle))
     return ModelFolder(path, card.name, settings), tensors
 

@@ -7,7 +7,11 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
+from napari_medad.errors import MedadError
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor
 
     from napari_medad.detectors.detector import Detector
@@ -92,6 +96,27 @@ class Card:
         if find_spec(module) is None or not hasattr(import_module(module), "convert"):
             return {}, tensors
         return import_module(module).convert(tensors)
+
+    def convert_folder(
+        self, folder: Path
+    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
+        """Settings, facts and tensors of a foreign folder of checkpoints, with our keys.
+
+        A method whose authors saved several files has `checkpoint.py` with a function
+        `convert_folder(folder) -> (settings, facts, tensors)`.
+
+        Raises
+        ------
+        MedadError
+            If the method's weights are one file, or the folder lacks one.
+        """
+        module = f"{self.package}.checkpoint"
+        if find_spec(module) is None or not hasattr(import_module(module), "convert_folder"):
+            raise MedadError(
+                f"{folder} is no model folder of '{self.name}'; give a folder with model.json, or "
+                "the checkpoint file itself."
+            )
+        return import_module(module).convert_folder(folder)
 
     def _load(self, where: str):  # type: ignore[no-untyped-def]
         module, name = where.split(":")

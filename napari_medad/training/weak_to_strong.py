@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -264,6 +266,15 @@ def labelled_examples(data: Path, labels: Path) -> tuple[Example, ...]:
         if names.count(name) > 1:
             raise MedadError(f"{data} holds two images called {name}; rename one of them.")
     return tuple(found.values())
+
+
+def teacher_of(home: Path) -> str | None:
+    """Which detector teaches, or has begun to learn to, in a chain's folder."""
+    for name in ("model.json", "training.json"):
+        with suppress(OSError, ValueError, KeyError):
+            held = json.loads((home / "teacher" / name).read_text(encoding="utf-8"))
+            return str(held["detector"])
+    return None
 
 
 def image_of(example: Example) -> Path:

@@ -44,7 +44,7 @@ def from_segment_anything(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
             key = re.sub(pattern, new, key)
         if key == POSITION:
             converted["shared_image_embedding.positional_embedding"] = tensor
-            converted["prompt_encoder.shared_embedding.positional_embedding"] = tensor
+            converted["prompt_encoder.shared_embedding.positional_embedding"] = tensor.clone()
         else:
             converted[key] = tensor
     return converted

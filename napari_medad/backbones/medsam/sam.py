@@ -25,8 +25,8 @@ def load_sam(weights: str | Path | None) -> Any:
     Parameters
     ----------
     weights : str, path or None
-        A hub name, a folder that transformers wrote, MedSAM's own `medsam_vit_b.pth`, or
-        None for a small random network of the same parts.
+        A hub name, a folder that transformers wrote, MedSAM's own `medsam_vit_b.pth`, added
+        weights, or None for a small random network of the same parts.
 
     Raises
     ------
@@ -42,6 +42,8 @@ def load_sam(weights: str | Path | None) -> Any:
     if weights is None:
         return SamModel(small_config()).eval()
     path = Path(weights)
+    if (path / "model.json").is_file():
+        path = path / "weights.safetensors"
     if path.is_file():
         model = SamModel(SamConfig())
         load_into(model, from_segment_anything(read_tensors(path)), str(path))
@@ -51,7 +53,7 @@ def load_sam(weights: str | Path | None) -> Any:
     except (OSError, ValueError) as error:
         raise MedadError(
             f"MedSAM's weights '{weights}' could not be loaded ({str(error).splitlines()[0]}); "
-            "download medsam_vit_b.pth by hand and give its path."
+            "download medsam_vit_b.pth elsewhere and run `medad weights add medsam+ddpt FILE`."
         ) from None
 
 

@@ -17,4 +17,5 @@ CARD = Card(
     modalities=("t2w", "t2f", "t1c", "t1n"),
     labels="slice labels",
     weights=("released",),
+    backbone="vit-b-32",
 )

@@ -43,8 +43,13 @@ PICKLED: list[Any] = [
 """Harmless classes in the scheduler that the authors saved beside the tensors."""
 
 
-def learned_tensors(path: Path) -> dict[str, Tensor]:
-    """Our state dict from a model folder, or from the authors' folder of three groups.
+def learned_prompts(path: Path) -> tuple[dict[str, Tensor], str]:
+    """Our state dict, and which CLIP it is for, see `load_clip`.
+
+    Parameters
+    ----------
+    path : Path
+        A model folder, or the authors' folder of three groups.
 
     Raises
     ------
@@ -52,7 +57,9 @@ def learned_tensors(path: Path) -> dict[str, Tensor]:
         If the folder is neither, or one group is missing or unreadable.
     """
     if (path / "model.json").is_file():
-        return {k: v.float() for k, v in ModelFolder.read(path, "ddpt").tensors().items()}
+        model = ModelFolder.read(path, "ddpt")
+        tensors = {key: value.float() for key, value in model.tensors().items()}
+        return tensors, str(model.settings.get("backbone_weights", ""))
     tensors = {}
     for group, keys in GROUPS.items():
         held = _read_group(path / group)
@@ -60,7 +67,13 @@ def learned_tensors(path: Path) -> dict[str, Tensor]:
             if theirs in held:
                 value = held[theirs].float()
                 tensors[ours] = value[0] if ours == SQUEEZED else value
-    return tensors
+    return tensors, ""
+
+
+def convert_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
+    """Settings, facts and tensors of the authors' folder of three groups."""
+    tensors, clip = learned_prompts(folder)
+    return {"backbone_weights": clip}, {}, tensors
 
 
 def _read_group(folder: Path) -> Mapping[str, Tensor]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from napari_medad.detectors.ddpt import CARD
-from napari_medad.detectors.ddpt.checkpoint import learned_tensors
-from napari_medad.detectors.ddpt.network import Ddpt, load_clip
+from napari_medad.detectors.ddpt.checkpoint import learned_prompts
+from napari_medad.detectors.ddpt.network import RANDOM, Ddpt, load_clip
 from napari_medad.detectors.ddpt.pictures import grey_levels, maps_of, pictures_of
 from napari_medad.detectors.ddpt.settings import DdptSettings
 from napari_medad.detectors.detector import Case, Prediction, SliceBatch, SliceDetector
@@ -24,12 +24,15 @@ class DdptDetector(SliceDetector):
     threshold_source = "the setting mask_at, a share of each slice's maximum (paper: 0.5)"
 
     def load(self, weights: str) -> None:
-        """Load the learned prompts; without any, CLIP is random too."""
+        """Load the learned prompts and the CLIP that they were learned for."""
         found = find_weights(CARD.name, weights, CARD.weights)
         self.weights = found.record()
-        self.network = Ddpt(load_clip(self.settings.clip if found.path else "random"))
-        if found.path:
-            load_into(self.network, learned_tensors(found.path), str(found.path))
+        learned, clip = (None, RANDOM) if found.path is None else learned_prompts(found.path)
+        if clip == RANDOM:
+            self.weights = self.weights.model_copy(update={"state": "untrained"})
+        self.network = Ddpt(load_clip(self.settings.backbone_weights or clip))
+        if learned is not None:
+            load_into(self.network, learned, str(found.path))
         self.network.eval().to(self.device.name)
 
     def predict(self, batch: SliceBatch, state: None) -> Prediction:

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
-from napari_medad.errors import MedadError
+from napari_medad.backbones.clip.load import load_clip as load_backbone
 
-ARCHITECTURE = "ViT-B-32-quickgelu"
+BACKBONE, RANDOM = "vit-b-32", "random"
 CLASSES = ("Healthy", "Unhealthy")
 TEMPLATE = "a photo of a {} brain."
 """Fixed prompt that the learned ones are held near to in the first epochs."""
@@ -44,28 +44,25 @@ class Output(NamedTuple):
     attention: Tensor
 
 
-def load_clip(weights: str) -> Any:
+def load_clip(weights: str = "") -> Any:
     """CLIP ViT-B/32, frozen.
 
     Parameters
     ----------
     weights : str
-        "random", an open_clip tag such as "openai" (downloaded once), or a file.
+        A file of OpenAI's or open_clip's; empty: OpenAI's in the weights folder; "random".
+
+    Returns
+    -------
+    open_clip.CLIP
 
     Raises
     ------
     MedadError
-        If the weights can be neither found nor downloaded.
+        If the weights are not on this machine, or do not fit.
     """
-    pretrained = None if weights == "random" else weights
-    try:
-        clip = open_clip.create_model(ARCHITECTURE, pretrained=pretrained)
-    except Exception as error:  # open_clip and its hub raise many kinds
-        raise MedadError(
-            f"The CLIP weights '{weights}' could not be loaded ({str(error).splitlines()[0]}); "
-            "download ViT-B-32 by hand and give its file as clip=PATH."
-        ) from None
-    return clip.eval().requires_grad_(False)
+    random = weights == RANDOM
+    return load_backbone(BACKBONE, weights="" if random else weights, untrained=random).text.module
 
 
 class TextPrompt(nn.Module):
@@ -189,4 +186,4 @@ class Ddpt(nn.Module):
 
 
 def _tokens(texts: list[str]) -> Tensor:
-    return open_clip.get_tokenizer(ARCHITECTURE)(texts)
+    return open_clip.tokenize(texts)

@@ -40,10 +40,10 @@ class DdptOptions(TrainingOptions):
     guidance_epochs: int = Field(
         30, ge=0, title="Guidance epochs", description="Epochs that keep either side near CLIP"
     )
-    clip: str = Field(
-        "openai",
+    backbone_weights: str = Field(
+        "",
         title="CLIP weights",
-        description="open_clip's name of ViT-B-32 weights, a file, or 'random'",
+        description="File of ViT-B/32; empty: OpenAI's, 'random': only to try things out",
     )
 
 
@@ -107,7 +107,7 @@ class DdptRecipe(Recipe):
 
     def network(self) -> nn.Module:
         """Random prompts around a frozen CLIP."""
-        return Ddpt(load_clip(self.options.clip))
+        return Ddpt(load_clip(self.options.backbone_weights))
 
     def dataset(self, *, held_out: bool) -> LabelledSlices:
         """The labelled slices."""
@@ -173,4 +173,4 @@ class DdptRecipe(Recipe):
 
     def model_settings(self) -> dict[str, Any]:
         """The CLIP weights that the prompts were learned for."""
-        return {"clip": self.options.clip}
+        return {"backbone_weights": self.options.backbone_weights}

@@ -12,10 +12,11 @@ from napari_medad.detectors.settings import Settings
 class DdptSettings(Settings):
     """From attention to a map and a mask."""
 
-    clip: str = Field(
-        "openai",
+    backbone_weights: str = Field(
+        "",
         title="CLIP weights",
-        description="open_clip's name of ViT-B-32 weights (downloaded once), or a file",
+        description="File of ViT-B/32; empty: the one that the prompts were learned for",
+        json_schema_extra={"advanced": True},
     )
     gate_at: float = Field(
         0.5,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from napari_medad.detectors.registry import load_detector
 from napari_medad.errors import MedadError
 from napari_medad.results.run_record import WeightsRecord
 from napari_medad.volumes.slices import SlicePlan
-from napari_medad.weights.installed import find_weights
+from napari_medad.weights.installed import find_weights, installed_weights
 
 Report = Callable[[int, int], None]
 
@@ -37,7 +38,7 @@ class MedsamDetector(VolumeDetector):
     sam: Sam | Sam2
 
     def load(self, weights: str) -> None:
-        """Load MedSAM, and the source with its best weights (untrained if asked so)."""
+        """Load MedSAM."""
         untrained = weights == "untrained"
         self.weights = WeightsRecord(state="untrained", name="untrained")
         where = None if untrained else self._where(weights)
@@ -48,6 +49,17 @@ class MedsamDetector(VolumeDetector):
             self.network = load_sam2(where, untrained=untrained)
             self.sam = Sam2(self.network)
         self.network.to(self.device.name)
+
+    @cached_property
+    def source(self) -> SliceDetector:
+        """Whose masks become prompts; loaded when it is first asked.
+
+        Raises
+        ------
+        MedadError
+            If it has no weights, or does not look at slices.
+        """
+        untrained = self.weights.state == "untrained"
         source = load_detector(
             self.settings.source,
             device=self.device.name,
@@ -58,11 +70,14 @@ class MedsamDetector(VolumeDetector):
                 f"The setting 'source' names '{self.settings.source}', which does not look at "
                 "slices; name a slice detector such as ddpt."
             )
-        self.source = source
+        return source
 
     def _where(self, weights: str) -> str | None:
-        """Path of installed weights; None for the hub's."""
-        if weights in ("auto", "released"):
+        """Path of installed weights; None for the hub's, where none are installed."""
+        installed = installed_weights(CARD.name)
+        if (weights == "auto" and not installed) or (
+            weights == "released" and weights not in installed
+        ):
             self.weights = WeightsRecord(state="released", name=RELEASED)
             return None
         found = find_weights(CARD.name, weights, CARD.weights)

@@ -124,9 +124,21 @@ def convert(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Any], dict[str, Te
     if lacking - {"lore"}:
         raise MedadError(
             f"RASALoRE's weights are two files and an embedding; give the folder with {ENCODER}, "
-            f"{DECODER} and {EMBEDDING} as --weights."
+            f"{DECODER} and {EMBEDDING}."
         )
     return shape_settings(32, ("any",), PUBLISHED, width=32), ours
+
+
+def convert_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
+    """Settings, facts and tensors of the authors' two files, their embedding among them.
+
+    Raises
+    ------
+    MedadError
+        Names the file that is missing or does not fit.
+    """
+    network, framing, facts = load_network(folder)
+    return shape_settings(32, ("any",), framing, width=32), facts, network.state_dict()
 
 
 def _published(folder: Path) -> Rasalore:

@@ -7,6 +7,8 @@ import torch
 from napari_medad.backbones.medsam.convert import from_segment_anything
 from napari_medad.backbones.medsam.prompts import Box, Points, box_of, points_in
 from napari_medad.backbones.medsam.sam import Sam, load_sam, small_config
+from napari_medad.detectors.add_weights import add_weights
+from napari_medad.detectors.registry import card, load_detector
 from napari_medad.errors import MedadError
 
 pytest.importorskip("transformers")
@@ -115,6 +117,16 @@ def test_medsams_own_file_loads(tmp_path, monkeypatch) -> None:
     torch.save({"model": tensors, "epoch": 3}, tmp_path / "medsam_vit_b.pth")
     loaded = load_sam(tmp_path / "medsam_vit_b.pth").state_dict()
     assert all(torch.equal(loaded[k], v) for k, v in source.state_dict().items())
+    add_weights("medsam+ddpt", tmp_path / "medsam_vit_b.pth")
+    detector = load_detector("medsam+ddpt", device="cpu")
+    assert detector.weights.name == "medsam_vit_b"
+    again = detector.network.state_dict()
+    assert all(torch.equal(again[k], v) for k, v in source.state_dict().items())
+
+
+def test_the_other_generations_file_is_not_added() -> None:
+    with pytest.raises(MedadError, match="generation=medsam2"):
+        card("medsam+ddpt").convert({"memory_attention.norm.weight": torch.zeros(1)})
 
 
 def test_transformers_names_stay() -> None:

@@ -4,27 +4,56 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from napari_medad.detectors.ddpt.checkpoint import learned_tensors
+from napari_medad.detectors.add_weights import add_weights
+from napari_medad.detectors.ddpt import detector
+from napari_medad.detectors.ddpt.checkpoint import learned_prompts
 from napari_medad.detectors.ddpt.losses import class_aware_loss, guided_loss
 from napari_medad.detectors.ddpt.network import ClassAwarePrompt, Ddpt, TextPrompt, load_clip
+from napari_medad.detectors.needs import sentence
+from napari_medad.detectors.registry import card, load_detector
 from napari_medad.errors import MedadError
 from napari_medad.weights.checkpoint import load_into
+from napari_medad.weights.model_folder import ModelFolder
 
 
 @pytest.mark.slow
 def test_the_published_checkpoint_fits_the_published_size(published_folder) -> None:
     network = Ddpt(load_clip("random"))
     assert sum(p.numel() for p in network.parameters()) == 1_137_920
-    load_into(network, learned_tensors(published_folder), "published")
+    load_into(network, learned_prompts(published_folder)[0], "published")
     assert network.class_prompt.classifier.weight.unique().tolist() == [0.5]
     output = network(torch.zeros(1, 3, 224, 224))
     assert output.attention.shape == (1, 7, 7)
 
 
+def test_the_authors_folder_is_added(published_folder, monkeypatch) -> None:
+    monkeypatch.setattr(detector, "load_clip", lambda weights: load_clip("random"))
+    added = add_weights("ddpt", published_folder, name="released")
+    again, clip = learned_prompts(added)
+    first, _ = learned_prompts(published_folder)
+    assert clip == ""
+    assert again.keys() == first.keys()
+    assert all(torch.equal(again[key], first[key]) for key in first)
+
+
+def test_without_clip_the_sentence_says_what_to_fetch() -> None:
+    with pytest.raises(MedadError, match="`medad weights fetch vit-b-32`"):
+        load_clip()
+    assert "CLIP vit-b-32 (354 MB, licence MIT)" in sentence(card("ddpt"))
+
+
+def test_prompts_learned_on_a_random_clip_count_as_untrained(tmp_path, monkeypatch) -> None:
+    learned = Ddpt(load_clip("random"))
+    settings = {"backbone_weights": "random"}
+    ModelFolder(tmp_path / "m", "ddpt", settings).write(learned.state_dict())
+    loaded = load_detector("ddpt", weights=str(tmp_path / "m"), device="cpu")
+    assert loaded.weights.state == "untrained"
+
+
 def test_a_missing_group_is_named(published_folder) -> None:
     (published_folder / "prompt_learner" / "model.pth.tar-60").unlink()
     with pytest.raises(MedadError, match="prompt_learner"):
-        learned_tensors(published_folder)
+        learned_prompts(published_folder)
 
 
 def test_text_prompt_with_the_embedding_of_x_is_clips_own_text(small_clip) -> None:

@@ -20,7 +20,7 @@ def volume() -> Volume:
 
 
 def recipe(*examples: Example, **options) -> DdptRecipe:
-    return DdptRecipe(DdptOptions(clip="random", **options), examples)
+    return DdptRecipe(DdptOptions(backbone_weights="random", **options), examples)
 
 
 LABELS = {z: int(z >= 5) for z in range(10)}

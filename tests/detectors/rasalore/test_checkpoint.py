@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 
+from napari_medad.detectors.add_weights import add_weights
 from napari_medad.detectors.rasalore.checkpoint import (
     EMBEDDING,
     ENCODER,
@@ -62,3 +63,16 @@ def test_another_input_size_is_told(tmp_path) -> None:
     (folder / "model.json").write_text(json.dumps(held))
     with pytest.raises(MedadError, match="another input size"):
         load_network(folder)
+
+
+def test_the_authors_folder_is_added_with_its_embedding(published_folder) -> None:
+    added = add_weights("rasalore", published_folder, name="released")
+    network, framing, facts = load_network(added)
+    first, _, _ = load_network(published_folder)
+    image = torch.rand(1, 1, 128, 128, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert torch.equal(network.eval()(image).logits, first.eval()(image).logits)
+    assert framing.transposed
+    assert facts["embedding_fits"] is False
+    with pytest.raises(MedadError, match="holds no RASALoRE weights"):
+        add_weights("rasalore", published_folder.parent)
