@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from napari_medad.errors import Cancelled, MedadError
     from napari_medad.evaluation.case import evaluate
     from napari_medad.inference.run import detect, detect_all
+    from napari_medad.results.followup import follow_up
     from napari_medad.training.loop import train
     from napari_medad.volumes.reader import read_study
 else:
@@ -29,6 +30,7 @@ _HOMES = {
     "detect": ("napari_medad.inference.run", "detect"),
     "detect_all": ("napari_medad.inference.run", "detect_all"),
     "evaluate": ("napari_medad.evaluation.case", "evaluate"),
+    "follow_up": ("napari_medad.results.followup", "follow_up"),
     "load_detector": ("napari_medad.detectors.registry", "load_detector"),
     "read_study": ("napari_medad.volumes.reader", "read_study"),
     "train": ("napari_medad.training.loop", "train"),
@@ -40,6 +42,7 @@ __all__ = [
     "detect_all",
     "detectors",
     "evaluate",
+    "follow_up",
     "load_detector",
     "read_study",
     "train",

@@ -15,6 +15,7 @@ import typer
 from napari_medad.cli.benchmark import benchmark
 from napari_medad.cli.console import complain, note, say
 from napari_medad.cli.detection import detect, detectors
+from napari_medad.cli.followup import followup
 from napari_medad.cli.learning import evaluate, train
 from napari_medad.cli.viewing import demo, open_input
 from napari_medad.cli.weights import weights
@@ -34,6 +35,7 @@ app.command()(detectors)
 app.command()(detect)
 app.command()(train)
 app.command()(evaluate)
+app.command()(followup)
 app.command()(benchmark)
 app.add_typer(weights, name="weights")
 app.command()(demo)
