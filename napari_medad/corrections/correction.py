@@ -99,7 +99,7 @@ class Correction:
             If there is none with this id.
         """
         self.box(number)
-        return next(f for f in self.findings if f.id == number)
+        return self._table.row(number, self.categories.get(number, ""))
 
     def box(self, number: int) -> tuple[slice, ...]:
         """Bounding box of a finding.

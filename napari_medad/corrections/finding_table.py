@@ -89,7 +89,25 @@ class FindingTable:
 
     def rows(self, categories: Mapping[int, str]) -> list[CorrectedFinding]:
         """The findings, by id."""
-        return [self._row(n, self._tallies[n], categories.get(n, "")) for n in self.ids]
+        return [self.row(n, categories.get(n, "")) for n in self.ids]
+
+    def row(self, number: int, category: str = "") -> CorrectedFinding:
+        """One finding."""
+        tally = self._tallies[number]
+        centre = self._volume.to_ras(tally.position / tally.voxels)
+        extent = (tally.last - tally.first + 1) * np.array(self._volume.spacing)
+        return CorrectedFinding(
+            id=number,
+            volume_ml=tally.voxels * self._volume.voxel_volume,
+            max_score=tally.highest,
+            mean_score=tally.score / tally.voxels,
+            centroid_ras=tuple(centre.tolist()),
+            peak_zyx=tally.peak,  # type: ignore[arg-type]
+            extent_mm=tuple(extent.tolist()),
+            slices=(int(tally.first[0]), int(tally.last[0])),
+            category=category,
+            state=state_of(tally.provenance),
+        )
 
     @staticmethod
     def _count(tally: _Tally, places: np.ndarray, scores: np.ndarray, sign: int) -> bool:
@@ -118,19 +136,3 @@ class FindingTable:
         scores = np.where(inside, self._anomaly[box], -np.inf)
         best = np.unravel_index(int(scores.argmax()), scores.shape)
         tally.highest, tally.peak = float(scores[best]), tuple((start + best).tolist())
-
-    def _row(self, number: int, tally: _Tally, category: str) -> CorrectedFinding:
-        centre = self._volume.to_ras(tally.position / tally.voxels)
-        extent = (tally.last - tally.first + 1) * np.array(self._volume.spacing)
-        return CorrectedFinding(
-            id=number,
-            volume_ml=tally.voxels * self._volume.voxel_volume,
-            max_score=tally.highest,
-            mean_score=tally.score / tally.voxels,
-            centroid_ras=tuple(centre.tolist()),
-            peak_zyx=tally.peak,  # type: ignore[arg-type]
-            extent_mm=tuple(extent.tolist()),
-            slices=(int(tally.first[0]), int(tally.last[0])),
-            category=category,
-            state=state_of(tally.provenance),
-        )

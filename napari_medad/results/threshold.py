@@ -10,6 +10,8 @@ FALLBACK_QUANTILE = 0.98
 """What `auto` means for a detector that was never calibrated on healthy scans."""
 
 
+STEPS = 400
+"""Steps of a threshold's slider."""
 EXACT_UP_TO = 10_000_000
 """Voxels from which on a quantile is taken from some of the slices only, to spare memory."""
 
@@ -80,3 +82,20 @@ def threshold_value(
     some, where = anomaly[::step], foreground[::step]
     inside = some[where] if where.any() else some.ravel()
     return float(np.quantile(inside, q)), f"the {q:g} quantile of this scan's foreground"
+
+
+def threshold_levels(anomaly: np.ndarray, foreground: np.ndarray) -> np.ndarray:
+    """Threshold at each step [STEPS + 1] of a slider: quantiles 0.5 to 0.99999, log-spaced.
+
+    Parameters
+    ----------
+    anomaly : ndarray [z, y, x]
+    foreground : ndarray [z, y, x] bool
+        Quantiles are taken inside it.
+    """
+    inside = anomaly[foreground]
+    inside = inside[:: max(1, inside.size // 100_000)]
+    if inside.size == 0:
+        return np.linspace(0, 1, STEPS + 1)
+    quantiles = 1 - np.geomspace(0.5, 1e-5, STEPS + 1)
+    return np.maximum.accumulate(np.quantile(inside, quantiles))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
+import numpy as np
 from psygnal import Signal
 
+from napari_medad.corrections.correction import Correction
 from napari_medad.detectors.registry import load_detector
 from napari_medad.results.detection import Detection
+from napari_medad.results.findings import Finding
+from napari_medad.results.threshold import threshold_levels
 
 if TYPE_CHECKING:
     import napari
@@ -18,6 +22,9 @@ if TYPE_CHECKING:
     from napari_medad.detectors.detector import Detector
     from napari_medad.viewer.layers import DetectionLayers
     from napari_medad.viewer.training_run import TrainingRun
+
+NUDGE = 4
+"""Steps of the threshold's slider that one press of a key moves it."""
 
 
 class Session:
@@ -31,6 +38,8 @@ class Session:
         The one that the Findings dock shows.
     layers_of_current : DetectionLayers or None
         Where the current detection is shown.
+    corrections : dict of (case, detector) to Correction
+        Those that are going on.
     selected : int or None
         Finding that is selected, by id.
     training : TrainingRun or None
@@ -43,6 +52,8 @@ class Session:
     """A Detection, or None: another one is current, or it was cut at another threshold."""
     selected_changed = Signal(object)
     """A Finding: it was chosen."""
+    corrections_changed = Signal(object)
+    """A Correction: it was begun, or ended. What it holds it tells by its own `changed`."""
     weights_changed = Signal(str)
     """A detector's name: weights for it have been trained or added."""
 
@@ -50,11 +61,13 @@ class Session:
         self.detections: dict[tuple[str, str], Detection] = {}
         self.current: Detection | None = None
         self.layers_of_current: DetectionLayers | None = None
+        self.corrections: dict[tuple[str, str], Correction] = {}
         self.selected: int | None = None
         self.training: TrainingRun | None = None
         self.run_number = 0
         self._loaded: dict[str, Detector] = {}
         self._loading = Lock()
+        self._levels: tuple[object, np.ndarray] | None = None
 
     def next_run(self) -> int:
         """Number of a run that begins now; older results are dropped from here on."""
@@ -80,18 +93,52 @@ class Session:
         self.detections[detection.study.name, detection.detector] = detection
         self.show(detection)
 
-    def select(self, number: int) -> None:
-        """Choose a finding of the current detection by id."""
+    def nudge(self, by: int) -> None:
+        """Raise (+1) or lower (-1) the current detection's threshold a little."""
         if self.current is None:
             return
-        finding = next((f for f in self.current.findings if f.id == number), None)
+        maps = self.current.maps
+        if self._levels is None or self._levels[0] is not maps:
+            self._levels = maps, threshold_levels(maps["anomaly"], self.current.foreground)
+        levels = np.unique(self._levels[1])
+        at = int(np.searchsorted(levels, self.current.threshold)) + NUDGE * by
+        self.cut(threshold=float(levels[np.clip(at, 0, levels.size - 1)]))
+
+    @property
+    def correction(self) -> Correction | None:
+        """The correction of the current detection that is going on."""
+        if self.current is None:
+            return None
+        return self.corrections.get((self.current.study.name, self.current.detector))
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """Findings of the current detection, as corrected where a correction is going on."""
+        if self.correction is not None:
+            return self.correction.findings
+        return self.current.findings if self.current is not None else []
+
+    def begin(self, correction: Correction) -> None:
+        """A correction is going on from here."""
+        detection = correction.detection
+        self.corrections[detection.study.name, detection.detector] = correction
+        self.corrections_changed.emit(correction)
+
+    def end(self, correction: Correction) -> None:
+        """A correction is going on no longer."""
+        self.corrections = {k: c for k, c in self.corrections.items() if c is not correction}
+        self.corrections_changed.emit(correction)
+
+    def select(self, number: int) -> None:
+        """Choose a finding by id."""
+        finding = next((f for f in self.findings if f.id == number), None)
         if finding is not None:
             self.selected = number
             self.selected_changed.emit(finding)
 
     def step(self, by: int) -> None:
         """Choose the next (+1) or previous (-1) finding, round the end."""
-        ids = [f.id for f in self.current.findings] if self.current else []
+        ids = [f.id for f in self.findings]
         if not ids:
             return
         at = ids.index(self.selected) + by if self.selected in ids else (0 if by > 0 else -1)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import napari
-import numpy as np
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -24,7 +23,7 @@ from qtpy.QtWidgets import (
 from napari_medad.errors import MedadError
 from napari_medad.results.detection import Detection
 from napari_medad.results.findings import Finding
-from napari_medad.viewer.canvas import camera_of, canvas_size
+from napari_medad.viewer.navigation import go_to
 from napari_medad.viewer.orientation import dress
 from napari_medad.viewer.parts.cut_sliders import CutSliders
 from napari_medad.viewer.parts.notice import DOCK_WIDTH, Notice
@@ -46,8 +45,6 @@ TIPS = (
     "First and last axial slice",
     "What the finding is, where the detector tells several abnormalities apart",
 )
-EDGE = 0.4
-"""Share of the canvas around its middle in which a finding counts as in view."""
 SETTLE_MS = 200
 """How long a slider must rest before findings are counted anew."""
 
@@ -111,6 +108,7 @@ class FindingsDock(QWidget):
         layout.setStretchFactor(self.table, 1)
         self.previous_button.setToolTip("Alt+P")
         self.next_button.setToolTip("Alt+N")
+        self.sliders.setToolTip("Alt+Up and Alt+Down move the threshold")
 
     def _connect(self) -> None:
         self.session.current_changed.connect(self.show_detection)
@@ -127,6 +125,8 @@ class FindingsDock(QWidget):
         self.save_button.clicked.connect(self._save)
         self.viewer.bind_key("Alt-N", lambda _: self.session.step(1), overwrite=True)
         self.viewer.bind_key("Alt-P", lambda _: self.session.step(-1), overwrite=True)
+        self.viewer.bind_key("Alt-Up", lambda _: self.session.nudge(1), overwrite=True)
+        self.viewer.bind_key("Alt-Down", lambda _: self.session.nudge(-1), overwrite=True)
 
     @property
     def layers(self) -> DetectionLayers | None:
@@ -221,23 +221,10 @@ class FindingsDock(QWidget):
         if self.layers is None or self.layers.mask is None:
             return
         self.layers.choose(finding.id)
-        world = np.asarray(self.layers.mask.data_to_world(finding.peak_zyx))
-        first = self.viewer.dims.ndim - 3
-        for axis in range(3):
-            self.viewer.dims.set_point(first + axis, world[axis])
-        if self.viewer.dims.ndisplay == 2:
-            self._bring_into_view(world)
+        go_to(self.viewer, self.layers.mask, finding.peak_zyx)
         self._filling = True
         self._select_row(finding.id)
         self._filling = False
-
-    def _bring_into_view(self, world: np.ndarray) -> None:
-        """Move the camera only where the place would lie near or beyond the canvas's edge."""
-        first, camera = self.viewer.dims.ndim - 3, camera_of(self.viewer)
-        shown = np.array([world[axis - first] for axis in self.viewer.dims.displayed])
-        canvas = canvas_size(self.viewer)
-        if np.any(np.abs(shown - camera.center[-2:]) > EDGE * canvas / camera.zoom):
-            camera.center = (camera.center[0], *shown)
 
     def _go_to_slice(self, index: int) -> None:
         detection = self.session.current

@@ -7,8 +7,8 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QLabel, QSlider, QWidget
 
 from napari_medad.results.detection import Detection
+from napari_medad.results.threshold import STEPS, threshold_levels
 
-STEPS = 400
 MINIMUM_ML = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 
 
@@ -67,7 +67,7 @@ class CutSliders(QWidget):
         """Show a detection's threshold and minimum size without telling anyone."""
         if self._maps is not detection.maps:
             self._maps = detection.maps
-            self.levels = _levels(detection)
+            self.levels = threshold_levels(detection.maps["anomaly"], detection.foreground)
         for widget in (self.slider, self.box, self.size):
             widget.blockSignals(True)
         self.box.setDecimals(_decimals(self.levels))
@@ -94,16 +94,6 @@ class CutSliders(QWidget):
     def _on_size(self, step: int) -> None:
         self.size_label.setText(f"{MINIMUM_ML[step]:g} mL")
         self.minimum_moved.emit(self.minimum_ml)
-
-
-def _levels(detection: Detection) -> np.ndarray:
-    """Threshold at each slider step [STEPS + 1]: quantiles 0.5 to 0.99999, log-spaced."""
-    inside = detection.maps["anomaly"][detection.foreground]
-    inside = inside[:: max(1, inside.size // 100_000)]
-    if inside.size == 0:
-        return np.linspace(0, 1, STEPS + 1)
-    quantiles = 1 - np.geomspace(0.5, 1e-5, STEPS + 1)
-    return np.maximum.accumulate(np.quantile(inside, quantiles))
 
 
 def _decimals(levels: np.ndarray) -> int:
