@@ -67,6 +67,7 @@ class Session:
         self.run_number = 0
         self._loaded: dict[str, Detector] = {}
         self._loading = Lock()
+        self._layers: dict[tuple[str, str], DetectionLayers | None] = {}
         self._levels: tuple[object, np.ndarray] | None = None
 
     def next_run(self) -> int:
@@ -76,13 +77,17 @@ class Session:
 
     def add(self, detection: Detection) -> None:
         """Keep a finished detection and make it current."""
-        self.detections[detection.study.name, detection.detector] = detection
+        key = detection.study.name, detection.detector
+        self.detections[key], self._layers[key] = detection, self.layers_of_current
         self.selected = None
         self.show(detection)
 
     def show(self, detection: Detection | None) -> None:
         """Make a detection current."""
         self.current = detection
+        if detection is not None:
+            key = detection.study.name, detection.detector
+            self.layers_of_current = self._layers.get(key, self.layers_of_current)
         self.current_changed.emit(detection)
 
     def cut(self, threshold: float | None = None, minimum_ml: float | None = None) -> None:
