@@ -3,8 +3,8 @@
 Run from the repository's root with a display (`xvfb-run -s "-screen 0 1680x1050x24"`):
 
     python docs/screenshots.py            # all pictures
-    python docs/screenshots.py hero       # one of: hero, detect, prompts, findings, train, signs,
-                                          # label
+    python docs/screenshots.py hero       # one of: hero, detect, prompts, findings, correct, train,
+                                          # signs, label
 """
 
 from __future__ import annotations
@@ -294,11 +294,58 @@ def label(study: Study, theme: str) -> None:
     viewer.close()
 
 
+def correct(study: Study, theme: str) -> None:
+    """The Correct dock: empty, offering, correcting, provenance, recovery, error."""
+    viewer, detecting, _ = window(theme)
+    docks = {type(w).__name__: w for w in viewer.window._qt_window.findChildren(QWidget)}
+    dock = docks["CorrectDock"]
+    raise_dock(dock)
+    settle()
+    save(dock, f"correct-empty-{theme}")
+    detected(viewer, detecting, study)
+    raise_dock(dock)
+    settle()
+    save(dock, f"correct-offer-{theme}")
+    dock.begin()
+    settle(lambda: dock.correction is not None)
+    form, mask = dock.form, dock.editing.layers.mask
+    form.buttons["accept"].click()
+    form.table.choose([1])
+    form.table.chosen.emit([1])
+    dock.editing.take("brush")
+    z, y, x = dock.correction.findings[0].peak_zyx
+    with mask.block_history():
+        for step in range(14):
+            mask.paint((z, y - 14 + step, x + 22), 1)
+    form.provenance_box.setChecked(True)
+    dock.recovery.save()
+    settle(seconds=2)
+    save(viewer.window._qt_window, f"correct-window-{theme}")
+    save(dock, f"correct-correcting-{theme}")
+    form.provenance_box.setChecked(False)
+    form.keys.expand(animate=False)
+    settle()
+    scroll = form.scroll
+    scroll.verticalScrollBar().setValue(scroll.verticalScrollBar().maximum())
+    settle()
+    save(dock, f"correct-keys-{theme}")
+    form.keys.collapse(animate=False)
+    form.buttons["merge"].click()
+    settle()
+    save(dock, f"correct-error-{theme}")
+    dock.confirm = lambda question: True
+    dock.done()
+    settle()
+    save(dock, f"correct-recover-{theme}")
+    viewer.close()
+
+
 PICTURES = {
     "hero": hero,
     "detect": detect,
     "prompts": prompts,
     "findings": findings,
+    "correct": correct,
     "train": train,
     "signs": signs,
     "label": label,
@@ -310,7 +357,7 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     study = sample_study().study
     with tempfile.TemporaryDirectory() as home:
-        os.environ["MEDAD_WEIGHTS"] = home
+        os.environ["MEDAD_WEIGHTS"] = os.environ["MEDAD_RECOVERY"] = home
         for name in sys.argv[1:] or PICTURES:
             for theme in ("dark", "light"):
                 PICTURES[name](study, theme)

@@ -178,6 +178,8 @@ class CorrectDock(QWidget):
             return
         self.recovery.stop(forget=correction.revision == self._kept)
         self.session.end(correction)
+        self.editing.say("")
+        self.recovery.told.emit("")
         self._show()
 
     def _on_removed(self, event: Any) -> None:

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QProgressBar,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -66,15 +67,19 @@ class CorrectionForm(QWidget):
         self.bar, self.where = QProgressBar(self), QLabel(self)
         self.title.setWordWrap(True)
         self.table.setMinimumHeight(TABLE_HEIGHT)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         scroll, body = QScrollArea(self), QWidget(self)
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self.body, self.scroll = QWidget(self), scroll
+        outer = QVBoxLayout(body)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(self.body)
         scroll.setWidget(body)
-        self.body = scroll
         layout.addWidget(scroll, 1)
-        self._fill(QVBoxLayout(body), shortcuts)
+        self._fill(QVBoxLayout(self.body), shortcuts)
         layout.addLayout(self._footer())
 
     def _fill(self, layout: QVBoxLayout, shortcuts: Sequence[Shortcut]) -> None:

@@ -56,9 +56,13 @@ class DrawingTools(QWidget):
         self.protect_box = QCheckBox("Leave other findings as they are", self)
         self.protect_box.setToolTip("The brush and the eraser touch the chosen finding only")
         self.new_button = QPushButton("New finding", self)
+        self.lacking = QLabel(self)
+        self.lacking.setWordWrap(True)
+        self.lacking.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(self._tools())
+        layout.addWidget(self.lacking)
         layout.addLayout(self._sizes())
         self.wand_row = self._wand()
         layout.addWidget(self.wand_row)
@@ -136,7 +140,9 @@ class DrawingTools(QWidget):
             self._on_taken()
 
     def offer_medsam(self, lacks: str) -> None:
-        """Enable MedSAM's tools, or say in their tips what is lacking."""
+        """Enable MedSAM's tools, or say what is lacking."""
+        self.lacking.setText(f"<small>MedSAM {lacks}</small>")
+        self.lacking.setVisible(bool(lacks))
         for name in ("box", "point"):
             self.buttons[name].setEnabled(not lacks)
             self.buttons[name].setToolTip(f"MedSAM {lacks}" if lacks else TOOLS[name][1])
