@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,11 +17,11 @@ from torch.utils.data import Dataset
 
 from napari_medad.backbones.clip.load import Activation, Clip, load_clip
 from napari_medad.backbones.clip.pictures import maps_on, pictures_of
+from napari_medad.detectors.example_masks import importance_of, mask_of
 from napari_medad.detectors.recipe import Example, Recipe, TrainingOptions
 from napari_medad.errors import MedadError
 from napari_medad.volumes.foreground import foreground_of
 from napari_medad.volumes.intensity import IntensityRange
-from napari_medad.volumes.reader import read_study
 from napari_medad.volumes.study import Study
 
 PIXELS = 2_000_000
@@ -60,18 +59,21 @@ class Slice:
         In 0..1, kept in half precision.
     label : int
     mask : ndarray [h, w] bool, optional
+    importance : ndarray [h, w] float16, optional
+        How much each pixel counts.
     """
 
     pixels: np.ndarray
     label: int
     mask: np.ndarray | None
+    importance: np.ndarray | None = None
 
 
 class MaskedSlices(Dataset[dict[str, Tensor]]):
     """Axial slices, their labels and masks.
 
-    An item has `image` [3, s, s], `mask` [s, s] float of 0 and 1, `label`, and `masked`, which
-    tells whether the mask is known.
+    An item has `image` [3, s, s], `mask` [s, s] float of 0 and 1, `importance` [s, s], `label`,
+    and `masked`, which tells whether the mask is known.
     """
 
     def __init__(
@@ -90,16 +92,21 @@ class MaskedSlices(Dataset[dict[str, Tensor]]):
             whole = torch.from_numpy(held.mask)[None, None].float()
             resized = F.interpolate(whole, mask.shape, mode="bilinear", antialias=True)
             mask = (resized[0, 0] > 0.5).float()
+        counts = torch.ones_like(mask)
+        if held.importance is not None:
+            planes = torch.from_numpy(held.importance)[None, None].float()
+            counts = F.interpolate(planes, mask.shape, mode="bilinear", antialias=True)[0, 0]
         return {
             "image": pictures_of(held.pixels[None], self.size, self.how)[0],
             "mask": mask,
+            "importance": counts,
             "label": torch.tensor(held.label),
             "masked": torch.tensor(held.mask is not None),
         }
 
 
 def slices_of(example: Example, normal_share: float) -> list[Slice]:
-    """Every abnormal slice of an example, and normal ones spread evenly over the rest.
+    """Every abnormal slice of an example, and normal ones that a person saw or spread evenly.
 
     Raises
     ------
@@ -111,12 +118,14 @@ def slices_of(example: Example, normal_share: float) -> list[Slice]:
     foreground = foreground_of(volume)
     mask = mask_of(example, study)
     labels = _labels(example, study, mask, np.asarray(foreground.any(axis=(1, 2))))
+    counts = importance_of(example, study)
+    decided = [] if counts is None else np.flatnonzero(counts.max(axis=(1, 2)) > 1).tolist()
     abnormal = [z for z, label in labels.items() if label]
     normal = [z for z, label in labels.items() if not label]
     if abnormal:
         count = min(len(normal), round(normal_share * len(abnormal)))
         spread = np.linspace(0, len(normal) - 1, count).round().astype(int)
-        normal = [normal[i] for i in spread]
+        normal = sorted({normal[i] for i in spread} | set(decided) & set(normal))
     scale = IntensityRange.of(volume.array, foreground)
 
     def pixels(z: int) -> np.ndarray:
@@ -127,7 +136,12 @@ def slices_of(example: Example, normal_share: float) -> list[Slice]:
 
     nothing = np.zeros(volume.array.shape[1:], bool)
     return [
-        Slice(pixels(z), labels[z], nothing if not labels[z] else None if mask is None else mask[z])
+        Slice(
+            pixels(z),
+            labels[z],
+            nothing if not labels[z] else None if mask is None else mask[z],
+            None if counts is None else counts[z].astype(np.float16),
+        )
         for z in sorted(abnormal + normal)
     ]
 
@@ -152,30 +166,6 @@ def _labels(
     raise MedadError(
         f"{study.name} is abnormal, but nothing says where; give a mask, or label its slices."
     )
-
-
-def mask_of(example: Example, study: Study) -> np.ndarray | None:
-    """The mask [z, y, x] bool of an example, if it has one.
-
-    Raises
-    ------
-    MedadError
-        If it does not lie on the image's voxels.
-    """
-    if example.mask is None:
-        return None
-    volume = study.volume()
-    if isinstance(example.mask, Path):
-        read = read_study(example.mask).volume()
-        mask, fits = read.array, read.grid.same_as(volume.grid)
-    else:
-        mask = example.mask
-        fits = mask.shape == volume.array.shape
-    if not fits:
-        raise MedadError(
-            f"The mask of {study.name} is not on the image's grid; give a mask made on it."
-        )
-    return mask > 0
 
 
 class BackboneRecipe(Recipe):
@@ -206,6 +196,7 @@ class ClipRecipe(BackboneRecipe):
     """Adapters of a CLIP that are taught by masked slices."""
 
     options: ClipOptions
+    lesson: ClassVar[Mapping[str, Any]] = {"epochs": 5, "learning_rate": 2e-4, "batch_size": 4}
     interpolation: ClassVar[str] = "bicubic"
     needs_masks: ClassVar[bool] = False
 

@@ -36,6 +36,9 @@ class Example:
     mask : Path, ndarray [z, y, x] or None
     refined : Path, ndarray [z, y, x] or None
         A second, refined opinion of a weak mask, for methods that learn from both.
+    importance : Path, ndarray [z, y, x] or None
+        How much each voxel counts in the loss: 1 as usual, more where a person has decided,
+        0 where nothing is known. None: 1 everywhere.
     slices : mapping of int to int
         Labels of single axial slices, where the user gave them.
     categories : mapping of int to tuple of str
@@ -54,6 +57,7 @@ class Example:
     label: int | None = 0
     mask: Path | np.ndarray | None = None
     refined: Path | np.ndarray | None = None
+    importance: Path | np.ndarray | None = None
     slices: Mapping[int, int] | None = None
     categories: Mapping[int, tuple[str, ...]] | None = None
     axis: str = "axial"
@@ -124,6 +128,9 @@ class Recipe(ABC):
     Options: ClassVar[type[TrainingOptions]]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Named option sets: `medad train moe --preset starter`."""
+    lesson: ClassVar[Mapping[str, Any] | None] = None
+    """Options of a short training on a few corrected scans, over those that the weights were
+    trained with; None where corrections cannot teach."""
     synthetic: ClassVar[bool] = False
     """Whether `--data synthetic` is offered."""
 

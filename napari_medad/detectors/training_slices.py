@@ -45,15 +45,17 @@ class SliceOptions(TrainingOptions):
     )
 
 
-def refuse_abnormal(examples: Sequence[Example], name: str) -> None:
-    """Only normal images, and not all of them held out.
+def refuse_abnormal(examples: Sequence[Example], name: str, *, masked: bool = False) -> None:
+    """Only normal images, or (`masked`) ones whose mask says what to leave out; not all held out.
 
     Raises
     ------
     MedadError
         If some are labelled abnormal, or none is left to learn from.
     """
-    abnormal = [e for e in examples if e.label not in (0, None)]
+    abnormal = [
+        e for e in examples if e.label not in (0, None) and not (masked and e.mask is not None)
+    ]
     if abnormal:
         raise MedadError(
             f"{name} learns from normal images only, but {len(abnormal)} examples are labelled "
@@ -107,20 +109,20 @@ def cut(
     return (torch.cat([images, masks], dim=1) * 255).round().to(torch.uint8)
 
 
-def varied(image: Tensor, foreground: Tensor) -> tuple[Tensor, Tensor]:
-    """Mirror, shift and scale both [size, size]; gamma, gain and offset for the image."""
+def varied(image: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+    """Mirror, shift and scale all [size, size]; gamma, gain and offset for the image."""
     zoom = 1 + (torch.rand(2) * 2 - 1) * SHIFT
     if torch.rand(()) < 0.5:
         zoom[0] = -zoom[0]
     shift = (torch.rand(2) * 2 - 1) * SHIFT
     theta = torch.tensor([[zoom[0], 0, shift[0]], [0, zoom[1], shift[1]]])
-    both = torch.stack([image, foreground])[None]
-    grid = F.affine_grid(theta[None], list(both.shape), align_corners=False)
-    moved = F.grid_sample(both, grid, align_corners=False)[0]
+    planes = torch.stack([image, *others])[None]
+    grid = F.affine_grid(theta[None], list(planes.shape), align_corners=False)
+    moved = F.grid_sample(planes, grid, align_corners=False)[0]
     gamma = torch.exp(torch.randn(()) * GAMMA)
     gain, offset = torch.exp(torch.randn(()) * GAIN), torch.randn(()) * OFFSET
     image = moved[0].clamp(0, 1) ** gamma
-    return ((image - 0.4) * gain + 0.4 + offset).clamp(0, 1), moved[1]
+    return ((image - 0.4) * gain + 0.4 + offset).clamp(0, 1), *moved[1:]
 
 
 class FramedSlices(Dataset[dict[str, Tensor]]):

@@ -79,9 +79,10 @@ def fingerprint(examples: Sequence[Example]) -> str:
     digest = hashlib.sha256()
     for e in examples:
         row = (_image(e.image), e.task, e.label, _image(e.mask), _image(e.refined), e.held_out)
+        weighed = () if e.importance is None else (_image(e.importance),)
         labels = sorted((e.slices or {}).items())
         named = (e.axis, sorted(e.categories.items())) if e.categories is not None else ()
-        digest.update(repr((*row, labels, *named)).encode())
+        digest.update(repr((*row, labels, *named, *weighed)).encode())
     return digest.hexdigest()
 
 

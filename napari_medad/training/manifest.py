@@ -25,8 +25,8 @@ TEST = "test"
 def read_manifest(path: Path, *, test: bool = False) -> tuple[Example, ...]:
     """The examples of a manifest: those to learn from, or those to test on.
 
-    Columns, of which only `image` must be there: `image`, `mask`, `refined` (paths,
-    relative to the manifest), `task`, `label` (0 or normal, 1 or abnormal, empty for
+    Columns, of which only `image` must be there: `image`, `mask`, `refined`, `importance`
+    (paths, relative to the manifest), `task`, `label` (0 or normal, 1 or abnormal, empty for
     unknown; where the column is missing, 0 or what `categories` say), `slices` ("12:1 13:0":
     axial slice and its label), `categories` ("Enlarged ventricles; Craniotomy", or "normal":
     the abnormalities of one slice) with `slice` (its number; 0 where the image has one) and
@@ -76,6 +76,7 @@ def _example(row: Mapping[str, Any], where: str, home: Path) -> Example:
         label=_choice(row.get("label", own), LABELS, "label", where),
         mask=_file(row, "mask", where, home),
         refined=_file(row, "refined", where, home),
+        importance=_file(row, "importance", where, home),
         slices=_slices(row.get("slices", ""), where),
         categories=categories,
         axis=_choice(row.get("axis", ""), {"": "axial"} | {a: a for a in AXES}, "axis", where),

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from napari_medad.volumes.phantom import make_brain
 from napari_medad.volumes.phantom.anatomy import Anatomy, make_anatomy
 from napari_medad.volumes.phantom.contrast import clean_image, contrasts
 from napari_medad.volumes.phantom.detail import depth_of, folded, smooth_noise, vessels
@@ -135,3 +136,33 @@ def test_brighter_lesions_lie_where_plain_ones_do_and_outshine_them(anatomy) -> 
         ratios.append(float((bright["t2f"] - 1)[same > 0].mean()) / usual)
     assert 1.5 < max(ratios) < 3.5  # seeds draw other intensities, too
     assert min(ratios) < 1
+
+
+def test_whole_heads_have_eyes_of_fluid(anatomy) -> None:
+    planes = planes_of(anatomy, 0, 4, 1)
+    volume, truth = scan(planes, planes, "t2w", [], rng())
+    head, _ = with_head(volume, truth, rng())
+    typical = np.median(volume.array[volume.array > 0])
+    to_index = np.linalg.inv(head.affine)
+    for side in (-32.0, 32.0):
+        x, y, z = np.rint(to_index @ [side, 58, -34, 1])[:3].astype(int)
+        middle = head.array[z, y - 1 : y + 2, x - 1 : x + 2]
+        assert middle.min() > 1.5 * typical
+        assert middle.std() < 0.2 * middle.mean()
+
+
+def test_bands_lie_along_the_ventricles_of_both_sides() -> None:
+    brain = make_brain(0, lesions=("confluent",), contrasts=("t2f",), spacing=2.0)
+    z, y, x = np.nonzero(brain.truth)
+    right = brain.study.volume().to_ras(np.stack([z, y, x], -1))[:, 0] > 0
+    assert 0.2 < right.mean() < 0.8
+    assert brain.truth.astype(bool).sum() * 0.008 > 5  # mL
+
+
+def test_ventricles_can_be_wide_and_uneven() -> None:
+    narrow = make_anatomy(rng(), 3.0, ventricles=(0.3, 0.3))
+    wide = make_anatomy(rng(), 3.0, ventricles=(-0.6, -0.6))
+    middle = (slice(20, 34), slice(25, 45), slice(15, 40))
+    assert wide.tissues[2][middle].sum() > 1.5 * narrow.tissues[2][middle].sum()
+    uneven = make_anatomy(rng(), 3.0, ventricles=(-0.6, -0.6), uneven=0.9)
+    assert not np.allclose(uneven.tissues, wide.tissues)

@@ -12,7 +12,7 @@ def image_loss(chances: Tensor, labels: Tensor) -> Tensor:
     return focal_loss(chances, labels)
 
 
-def pixel_loss(probabilities: Tensor, masks: Tensor) -> Tensor:
+def pixel_loss(probabilities: Tensor, masks: Tensor, counts: Tensor | None = None) -> Tensor:
     """Focal, and Dice of both channels, of one stage.
 
     Parameters
@@ -20,7 +20,9 @@ def pixel_loss(probabilities: Tensor, masks: Tensor) -> Tensor:
     probabilities : Tensor [b, 2, s, s]
     masks : Tensor [b, s, s]
         1 where abnormal.
+    counts : Tensor [b, s, s], optional
+        How much each pixel counts; default 1.
     """
     normal, abnormal = probabilities[:, 0], probabilities[:, 1]
-    dice = dice_loss(abnormal, masks) + dice_loss(normal, 1 - masks)
-    return focal_loss(probabilities, masks) + dice
+    dice = dice_loss(abnormal, masks, counts) + dice_loss(normal, 1 - masks, counts)
+    return focal_loss(probabilities, masks, counts=counts) + dice

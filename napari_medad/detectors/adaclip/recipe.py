@@ -63,7 +63,8 @@ class AdaClipRecipe(ClipRecipe):
         chances = image_chances(fused(output, self.options.clusters, "code"), output.text)
         image = losses.image_loss(chances, batch["label"])
         stages = [enlarged(maps, images.shape[-1]).softmax(1) for maps in output.maps]
-        pixel = torch.stack([losses.pixel_loss(stage, batch["mask"]) for stage in stages]).sum()
+        targets = batch["mask"], batch["importance"]
+        pixel = torch.stack([losses.pixel_loss(stage, *targets) for stage in stages]).sum()
         return {"loss": image + pixel, "image": image, "pixel": pixel}
 
     def maps(self, network: nn.Module, images: Tensor) -> Tensor:

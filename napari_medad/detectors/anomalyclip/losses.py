@@ -16,7 +16,7 @@ def image_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(logits.float(), labels)
 
 
-def pixel_loss(maps: Tensor, masks: Tensor) -> Tensor:
+def pixel_loss(maps: Tensor, masks: Tensor, counts: Tensor | None = None) -> Tensor:
     """L_local of one layer: focal, and Dice of both channels.
 
     Parameters
@@ -25,6 +25,12 @@ def pixel_loss(maps: Tensor, masks: Tensor) -> Tensor:
         Probabilities of normal and abnormal.
     masks : Tensor [b, s, s]
         1 where abnormal.
+    counts : Tensor [b, s, s], optional
+        How much each pixel counts; default 1.
     """
     normal, abnormal = maps[:, 0], maps[:, 1]
-    return focal_loss(maps, masks) + dice_loss(abnormal, masks) + dice_loss(normal, 1 - masks)
+    return (
+        focal_loss(maps, masks, counts=counts)
+        + dice_loss(abnormal, masks, counts)
+        + dice_loss(normal, 1 - masks, counts)
+    )

@@ -56,8 +56,10 @@ class AnomalyClipRecipe(ClipRecipe):
         pixel = image.new_zeros(())
         if masked.any():
             masks = batch["mask"][masked]
+            counts = batch["importance"][masked]
             for maps in output.maps:
-                pixel = pixel + losses.pixel_loss(enlarged(maps[masked], images.shape[-1]), masks)
+                large = enlarged(maps[masked], images.shape[-1])
+                pixel = pixel + losses.pixel_loss(large, masks, counts)
         return {"loss": image + losses.LOCAL * pixel, "image": image, "pixel": pixel}
 
     def _layers(self) -> tuple[int, ...]:

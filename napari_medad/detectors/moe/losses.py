@@ -23,16 +23,28 @@ def router_loss(probability: Tensor, task: Tensor) -> Tensor:
 
 
 def reconstruction_loss(
-    error: Tensor, u: Tensor, scale: Tensor | float = 1.0, likelihood: str = "squared"
+    error: Tensor,
+    u: Tensor,
+    scale: Tensor | float = 1.0,
+    likelihood: str = "squared",
+    importance: Tensor | None = None,
 ) -> Tensor:
     """L_re, Eq. 5, with an error scale c: mean of (c e)^2 exp(-u^2) + u^2.
 
     With intensities in 0..1 and c = 1 every squared error is at most 1, where the optimum is
     u = 0: the head has no reason to fire. c is therefore set so that the median error is
-    about 1. `likelihood="log variance"` replaces u^2 by a free u (AE-U).
+    about 1. `likelihood="log variance"` replaces u^2 by a free u (AE-U). `importance` weighs
+    the pixels.
     """
     exponent = u.square() if likelihood == "squared" else u
-    return ((scale * error).square() * torch.exp(-exponent) + exponent).mean()
+    return _mean((scale * error).square() * torch.exp(-exponent) + exponent, importance)
+
+
+def _mean(values: Tensor, importance: Tensor | None) -> Tensor:
+    """Mean of [b, 1, h, w], weighted by the importance of the pixels."""
+    if importance is None:
+        return values.mean()
+    return (values * importance).sum() / importance.sum().clamp(min=1)
 
 
 def objective(
@@ -45,11 +57,13 @@ def objective(
     alpha: float,
     beta: float,
     warm_up: int,
+    importance: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """L = alpha L_rn + beta L_re, Eq. 6, and what is worth plotting beside it.
 
     For the first `warm_up` steps u is left out and the median error inside the foreground
-    is followed; then c becomes its inverse and stays.
+    is followed; then c becomes its inverse and stays. `importance` [b, 1, h, w] weighs the
+    pixels of L_re.
     """
     error = (image - output.reconstruction).float()
     routing = router_loss(output.router, task)
@@ -59,11 +73,12 @@ def objective(
     if warming or not network.architecture.hallucination:
         scale = 1.0 if warming else network.error_scale
         u = torch.zeros_like(error)
-        reconstruction = (scale * error).square().mean() * (100.0 if warming else 1.0)
+        reconstruction = _mean((scale * error).square(), importance)
+        reconstruction = reconstruction * (100.0 if warming else 1.0)
     else:
         u = output.hallucination.float()
         reconstruction = reconstruction_loss(
-            error, u, network.error_scale, network.architecture.likelihood
+            error, u, network.error_scale, network.architecture.likelihood, importance
         )
     inside = foreground > 0
     return {

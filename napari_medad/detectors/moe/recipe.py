@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,7 +27,12 @@ from napari_medad.detectors.moe.samples import (
 from napari_medad.detectors.moe.settings import MoeArchitecture
 from napari_medad.detectors.moe.text import TextEncoder, text_encoder
 from napari_medad.detectors.recipe import Example, Recipe, TrainingOptions
-from napari_medad.detectors.training_slices import refuse_abnormal, synthetic_seeds
+from napari_medad.detectors.training_slices import (
+    refuse_abnormal,
+    synthetic_seeds,
+    usable_slices,
+)
+from napari_medad.errors import MedadError
 from napari_medad.volumes.foreground import foreground_of
 from napari_medad.volumes.phantom.contrast import contrasts
 from napari_medad.volumes.volume import Volume
@@ -68,6 +74,13 @@ class MoeOptions(TrainingOptions, MoeArchitecture):
     brains: int = Field(
         60, ge=1, title="Synthetic brains", description="For --data synthetic; a tenth is held out"
     )
+    rehearsal: int = Field(
+        0,
+        ge=0,
+        title="Rehearsal",
+        description="Synthetic brains learned beside your own scans, half of all slices, so that "
+        "what was known is not forgotten",
+    )
     text: str = Field(
         "auto",
         title="Text encoder",
@@ -94,15 +107,22 @@ class MoeRecipe(Recipe):
             "text": "n-grams",
         }
     }
+    lesson: ClassVar[Mapping[str, Any]] = {"epochs": 4, "learning_rate": 3e-4, "rehearsal": 3}
 
     def __init__(self, options: TrainingOptions, examples: Sequence[Example]) -> None:
         super().__init__(options, examples)
-        refuse_abnormal(examples, "moe")
+        refuse_abnormal(examples, "moe", masked=True)
+        strange = next((e.task for e in examples if e.task not in self.tasks), None)
+        if self.options.rehearsal and strange is not None:
+            raise MedadError(
+                f"A scan of the task '{strange}' cannot be rehearsed with synthetic ones, which "
+                f"are of {', '.join(self.tasks)}; give it one of these tasks."
+            )
 
     @cached_property
     def tasks(self) -> tuple[str, ...]:
         """One prompt a task, in the experts' order."""
-        if self.examples:
+        if self.examples and not self.options.rehearsal:
             return tuple(sorted({e.task or "Image" for e in self.examples}))
         return tuple(table["task"] for table in contrasts().values())
 
@@ -119,12 +139,12 @@ class MoeRecipe(Recipe):
         self, *, held_out: bool, spacing: float = SYNTHETIC_SPACING
     ) -> Iterator[TaskVolume]:
         """The examples' volumes, or synthetic ones."""
-        if self.examples:
-            examples = [e for e in self.examples if e.held_out == held_out]
-            return self.watched(volumes_of(examples, self.tasks), len(examples))
-        seeds = synthetic_seeds(self.options.brains, self.options.seed, held_out=held_out)
+        own = [e for e in self.examples if e.held_out == held_out]
+        count = self.options.rehearsal if self.examples else self.options.brains
+        seeds = synthetic_seeds(count, self.options.seed, held_out=held_out) if count else range(0)
         brains = synthetic_tasks(seeds, self.tasks, spacing)
-        return self.watched(brains, len(seeds) * len(self.tasks))
+        both = chain(volumes_of(own, self.tasks), brains)
+        return self.watched(both, len(own) + len(seeds) * len(self.tasks))
 
     def dataset(self, *, held_out: bool) -> Dataset[Any]:
         """Slices of the volumes, kept in memory."""
@@ -144,7 +164,11 @@ class MoeRecipe(Recipe):
         )
 
     def order(self, size: int, generator: np.random.Generator) -> np.ndarray:
-        """A permutation, or draws that show every task equally often."""
+        """A permutation, or draws that show every task, or own and rehearsed, equally often."""
+        if self.options.rehearsal and self.examples:
+            own = np.arange(size) < self._own_slices
+            share = np.where(own, 0.5 / max(own.sum(), 1), 0.5 / max((~own).sum(), 1))
+            return generator.choice(size, size, p=share / share.sum())
         if not self.options.balanced or not self.examples:
             return generator.permutation(size)
         numbers = self._numbers
@@ -157,6 +181,13 @@ class MoeRecipe(Recipe):
         counted = self.dataset(held_out=False)
         assert isinstance(counted, NormalSlices)
         return counted.tasks.numpy()
+
+    @cached_property
+    def _own_slices(self) -> int:
+        """How many training slices are the user's; they come first."""
+        own = (e.study().volume() for e in self.examples if not e.held_out)
+        most = self.options.slices_per_volume
+        return sum(len(usable_slices(foreground_of(volume), most)) for volume in own)
 
     def losses(self, network: nn.Module, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Eq. 6 with its parts."""
@@ -171,6 +202,7 @@ class MoeRecipe(Recipe):
             alpha=self.options.alpha,
             beta=self.options.beta,
             warm_up=self.options.warm_up,
+            importance=batch["importance"],
         )
 
     def schedule(

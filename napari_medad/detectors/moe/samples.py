@@ -10,9 +10,18 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from napari_medad.detectors.example_masks import importance_of, mask_of
+from napari_medad.detectors.framing import to_square
 from napari_medad.detectors.recipe import Example
-from napari_medad.detectors.training_slices import framed, synthetic_volumes, varied
+from napari_medad.detectors.training_slices import (
+    cut,
+    synthetic_volumes,
+    usable_slices,
+    varied,
+)
+from napari_medad.volumes.foreground import foreground_of
 from napari_medad.volumes.phantom.contrast import contrasts
+from napari_medad.volumes.slices import SlicePlan
 from napari_medad.volumes.volume import Volume
 
 WITHOUT_PROMPT = 0.1
@@ -21,16 +30,22 @@ WITHOUT_PROMPT = 0.1
 
 @dataclass(frozen=True, eq=False)
 class TaskVolume:
-    """A normal volume and its task's number."""
+    """A volume, its task's number, and how much each voxel counts (0: a lesion)."""
 
     volume: Volume
     task: int
+    importance: np.ndarray | None = None
 
 
 def volumes_of(examples: Iterable[Example], tasks: Sequence[str]) -> Iterator[TaskVolume]:
     """Read the examples one by one."""
     for example in examples:
-        yield TaskVolume(example.study().volume(), tasks.index(example.task))
+        study = example.study()
+        importance, mask = importance_of(example, study), mask_of(example, study)
+        if mask is not None:
+            counts = np.float32(1) if importance is None else importance
+            importance = np.where(mask, np.float32(0), counts)
+        yield TaskVolume(study.volume(), tasks.index(example.task), importance)
 
 
 def synthetic_tasks(
@@ -74,25 +89,37 @@ class NormalSlices(Dataset[dict[str, Tensor]]):
         self.prompts = torch.from_numpy(prompts)
         self.corruption = corruption
         self.vary = vary
-        images, tasks = [], []
+        images = [torch.zeros((0, 2, size, size), dtype=torch.uint8)]
+        counts, tasks = [torch.zeros((0, size, size), dtype=torch.float16)], []
         for item in volumes:
-            slices = next(framed([item.volume], size, intensity, per_volume))
-            images.append(slices)
-            tasks += [item.task] * len(slices)
-        empty = torch.zeros((0, 2, size, size), dtype=torch.uint8)
-        self.images = torch.cat(images) if images else empty
+            foreground = foreground_of(item.volume)
+            chosen = usable_slices(foreground, per_volume)
+            images.append(cut(item.volume, foreground, chosen, size, intensity))
+            tasks += [item.task] * len(chosen)
+            if item.importance is None:
+                counts.append(torch.ones((len(chosen), size, size), dtype=torch.float16))
+            else:
+                planes = SlicePlan.of(foreground, "axial").view(item.importance)[chosen]
+                counts.append(to_square(planes, size)[:, 0].half())
+        self.images, self.importance = torch.cat(images), torch.cat(counts)
         self.tasks = torch.tensor(tasks, dtype=torch.long)
 
     def __len__(self) -> int:
         return len(self.tasks)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """`image` (the target), `input`, `foreground` [1, size, size], `text` [512], `task`."""
+        """`image` (the target), `input`, `foreground`, `importance`, all [1, size, size], and more.
+
+        `text` [512] are the features of the prompt, `task` its number.
+        """
         image, foreground = self.images[index].float() / 255
+        importance = self.importance[index].float()
         task = self.tasks[index]
         wording = 0
         if self.vary:
-            image, foreground = varied(image, foreground)
+            # Less 1, so that what a shift brings in counts as 1.
+            image, foreground, importance = varied(image, foreground, importance - 1)
+            importance = importance + 1
             wording = int(torch.randint(self.prompts.shape[1], ()))
         text = self.prompts[task, wording]
         if self.vary and torch.rand(()) < WITHOUT_PROMPT:
@@ -106,6 +133,7 @@ class NormalSlices(Dataset[dict[str, Tensor]]):
             "image": image[None],
             "input": given[None],
             "foreground": foreground[None],
+            "importance": importance[None],
             "text": text,
             "task": task,
         }

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_medad.detectors.example_masks import importance_of, on_grid
 from napari_medad.detectors.rasalore.framing import Framing
 from napari_medad.detectors.rasalore.samples import CaseSlices, slices_of
 from napari_medad.detectors.recipe import Example
 from napari_medad.errors import MedadError
 from napari_medad.volumes.foreground import foreground_of
-from napari_medad.volumes.reader import read_study
 from napari_medad.volumes.study import Study
 
 ABNORMAL_SHARE = 200 / 240**2
@@ -65,15 +65,24 @@ class Cases:
         study = example.study()
         weak = _mask(example, example.mask, study)
         refined = None if example.refined is None else _mask(example, example.refined, study)
-        wanted = self._wanted(example, study, weak)
+        importance = importance_of(example, study)
+        wanted = self._wanted(example, study, weak, importance)
         if not len(wanted):
             return None
         return slices_of(
-            study, weak, refined, framing=self.framing, modalities=self.modalities, wanted=wanted
+            study,
+            weak,
+            refined,
+            framing=self.framing,
+            modalities=self.modalities,
+            wanted=wanted,
+            importance=importance,
         )
 
-    def _wanted(self, example: Example, study: Study, weak: np.ndarray) -> np.ndarray:
-        """Abnormal slices, and the share of healthy ones that is asked for."""
+    def _wanted(
+        self, example: Example, study: Study, weak: np.ndarray, importance: np.ndarray | None
+    ) -> np.ndarray:
+        """Abnormal slices and those that a person looked at, and a share of healthy ones."""
         share = weak.mean(axis=(1, 2))
         labels = dict(example.slices or {})
         beyond = next((z for z in labels if not 0 <= z < len(weak)), None)
@@ -84,8 +93,11 @@ class Cases:
             )
         normal = np.array([labels.get(z, 1) == 0 for z in range(len(weak))])
         inside = foreground_of(study.volume()).any(axis=(1, 2))
-        abnormal = np.flatnonzero((share >= ABNORMAL_SHARE) & ~normal)
-        healthy = np.flatnonzero(inside & (normal | (share == 0)))
+        looked_at = np.zeros(len(weak), bool)
+        if importance is not None:
+            looked_at = importance.max(axis=(1, 2)) > 1
+        abnormal = np.flatnonzero((share >= ABNORMAL_SHARE) & ~normal | looked_at & inside)
+        healthy = np.flatnonzero(inside & (normal | (share == 0)) & ~looked_at)
         count = round(self.healthy_share * (len(abnormal) or len(healthy)))
         even = np.linspace(0, len(healthy) - 1, min(count, len(healthy))).round().astype(int)
         return np.concatenate([abnormal, healthy[even]])
@@ -102,13 +114,4 @@ def _mask(example: Example, mask: Path | np.ndarray | None, study: Study) -> np.
                 "trained on slice labels (ddpt), or paint some."
             )
         return np.zeros(volume.array.shape, bool)
-    if isinstance(mask, np.ndarray):
-        array, fits = mask, mask.shape == volume.array.shape
-    else:
-        read = read_study(mask).volume()
-        array, fits = read.array, read.grid.same_as(volume.grid)
-    if not fits:
-        raise MedadError(
-            f"The mask of {study.name} is not on the image's grid; give a mask made on it."
-        )
-    return array > 0
+    return on_grid(mask, study, "mask") > 0

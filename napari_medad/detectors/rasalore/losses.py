@@ -22,10 +22,10 @@ def proximity(mask: np.ndarray, sigma: float) -> np.ndarray:
     return blurred / max(float(blurred.max()), 1e-12)
 
 
-def dice(a: Tensor, b: Tensor) -> Tensor:
-    """Soft Dice overlap [n] of maps [n, ...]; 1 where both are empty."""
-    a, b = a.flatten(1), b.flatten(1)
-    return (2 * (a * b).sum(1) + 1e-7) / (a.sum(1) + b.sum(1) + 1e-7)
+def dice(a: Tensor, b: Tensor, counts: Tensor | None = None) -> Tensor:
+    """Soft Dice overlap [n] of maps [n, ...], weighted by `counts`; 1 where both are empty."""
+    both, either = (a * b, a + b) if counts is None else (a * b * counts, (a + b) * counts)
+    return (2 * both.flatten(1).sum(1) + 1e-7) / (either.flatten(1).sum(1) + 1e-7)
 
 
 def tversky(prediction: Tensor, target: Tensor, missed: float = 0.3) -> Tensor:
@@ -102,14 +102,22 @@ def alignment_loss(embedding: Tensor, bridge: Tensor) -> Tensor:
     return F.mse_loss(embedding, bridge.detach())
 
 
-def exact_loss(logits: Tensor, truth: Tensor) -> Tensor:
+def exact_loss(logits: Tensor, truth: Tensor, importance: Tensor | None = None) -> Tensor:
     """What takes the place of L_dec where masks are exact, on logits and truth [n, h, w].
 
     Cross-entropy, and one minus the soft Dice overlap where there is a lesion. L_dec is made
     to forgive the errors of weak masks, which exact ones do not have.
+
+    Parameters
+    ----------
+    logits, truth : Tensor [n, h, w]
+    importance : Tensor [n, h, w], optional
+        How much each pixel counts in both terms; default 1.
     """
-    overlap = 1 - dice(logits.sigmoid(), truth)
-    return F.binary_cross_entropy_with_logits(logits, truth) + (overlap * _present(truth)).mean()
+    counts = torch.ones_like(truth) if importance is None else importance
+    overlap = 1 - dice(logits.sigmoid(), truth, counts)
+    entropy = F.binary_cross_entropy_with_logits(logits, truth, counts, reduction="sum")
+    return entropy / counts.sum().clamp(min=1) + (overlap * _present(truth)).mean()
 
 
 def points_of(mask: Tensor, side: int) -> Tensor:

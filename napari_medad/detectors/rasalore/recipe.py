@@ -16,7 +16,7 @@ from napari_medad.detectors.rasalore.cases import Cases
 from napari_medad.detectors.rasalore.checkpoint import load_network, shape_settings
 from napari_medad.detectors.rasalore.framing import Framing, boxes_of, crop, paste
 from napari_medad.detectors.rasalore.network import SIZE, Output, Rasalore
-from napari_medad.detectors.rasalore.samples import SliceSamples
+from napari_medad.detectors.rasalore.samples import Rehearsed, SliceSamples
 from napari_medad.detectors.rasalore.synthesis import (
     HELD_OUT_SEED,
     Patient,
@@ -30,6 +30,9 @@ from napari_medad.volumes.volume import Volume
 
 HEALTHY_QUANTILE = 0.995
 """Share of healthy foreground pixels that the calibrated threshold leaves unmarked."""
+
+HELD_OUT_SLICES = 12
+"""Slices of each synthetic scan that a rehearsal is measured on."""
 
 AT_ONCE = 16
 """Synthetic scans that slices are drawn from at any time."""
@@ -104,6 +107,13 @@ class RasaloreOptions(TrainingOptions):
     )
     synthetic_cases: int = Field(32, ge=1, title="Synthetic scans per epoch")
     synthetic_patients: int = Field(24, ge=2, title="Synthetic anatomies")
+    rehearsal: int = Field(
+        0,
+        ge=0,
+        title="Rehearsal",
+        description="Synthetic scans shown per epoch beside each of your own, half of all slices, "
+        "so that what was known is not forgotten",
+    )
 
 
 class RasaloreRecipe(Recipe):
@@ -135,6 +145,18 @@ class RasaloreRecipe(Recipe):
             "synthetic_patients": 64,
             "epochs": 15,
         }
+    }
+    lesson: ClassVar[Mapping[str, Any]] = {
+        "objective": "exact",
+        "optimiser_kind": "adamw",
+        "learning_rate": 2e-4,
+        "batch_size": 8,
+        "epochs": 4,
+        "per_case": 60,
+        "healthy_share": 0.3,
+        "rehearsal": 10,
+        "synthetic_patients": 8,
+        "workers": 0,
     }
 
     def __init__(self, options: RasaloreOptions, examples: Sequence[Example]) -> None:
@@ -182,29 +204,37 @@ class RasaloreRecipe(Recipe):
         settled = self.bridge or self.options
         return {key: getattr(settled, key) for key in ("width", "scaled", "encoder_kind", "norm")}
 
-    def dataset(self, *, held_out: bool) -> SliceSamples:
+    def dataset(self, *, held_out: bool) -> SliceSamples | Rehearsed:
         """Slices of the cases; the held-out ones are the same every time."""
         o = self.options
-        cases = (
-            Cases(self.examples, o.modalities, self.framing, o.healthy_share, held_out=held_out)
-            if self.examples
-            else SyntheticCases(
-                o.synthetic_cases,
-                self._patients(held_out),
-                o.modalities,
-                self.framing,
-                o.seed,
-                held_out=held_out,
-            )
+        if not self.examples:
+            return self._samples(self._synthetic(o.synthetic_cases, held_out), o.per_case, held_out)
+        cases = Cases(self.examples, o.modalities, self.framing, o.healthy_share, held_out=held_out)
+        own = self._samples(cases, o.per_case, held_out)
+        if not o.rehearsal:
+            return own
+        scans = o.rehearsal * len(self.examples)
+        each = HELD_OUT_SLICES if held_out else max(1, o.per_case * len(cases) // scans)
+        return Rehearsed(own, self._samples(self._synthetic(scans, held_out), each, held_out))
+
+    def _synthetic(self, scans: int, held_out: bool) -> SyntheticCases:
+        o = self.options
+        patients = self._patients(held_out)
+        return SyntheticCases(
+            scans, patients, o.modalities, self.framing, o.seed, held_out=held_out
         )
+
+    def _samples(
+        self, cases: Cases | SyntheticCases, per_case: int, held_out: bool
+    ) -> SliceSamples:
         return SliceSamples(
             len(cases),
             cases.open,
-            o.per_case,
+            per_case,
             renewed=cases.renewed,
             varied=not held_out,
-            weighted=o.objective != "exact",
-            turn=o.turn,
+            weighted=self.options.objective != "exact",
+            turn=self.options.turn,
         )
 
     def order(self, size: int, generator: np.random.Generator) -> np.ndarray:
@@ -252,7 +282,7 @@ class RasaloreRecipe(Recipe):
     def _mask_loss(self, output: Output, one: Mapping[str, Tensor]) -> Tensor:
         logits = output.logits[:, 0].float()
         if self.options.objective == "exact":
-            return losses.exact_loss(logits, one["weak"])
+            return losses.exact_loss(logits, one["weak"], one["importance"])
         refined = one["refined"] * float(self.options.refined_term)
         return losses.decoder_loss(
             logits.sigmoid(), one["weak"], refined, one["weights"], self.options.objective

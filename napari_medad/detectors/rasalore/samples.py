@@ -30,12 +30,15 @@ class CaseSlices:
     present : ndarray [m] bool
     weak, refined : ndarray [n, 256, 256] bool
         The weak mask D and its refinement S.
+    importance : ndarray [n, 256, 256] float16, optional
+        How much each pixel counts.
     """
 
     images: np.ndarray
     present: np.ndarray
     weak: np.ndarray
     refined: np.ndarray
+    importance: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -49,6 +52,7 @@ def slices_of(
     framing: Framing,
     modalities: Sequence[str],
     wanted: np.ndarray,
+    importance: np.ndarray | None = None,
 ) -> CaseSlices:
     """Cut axial slices out of a study.
 
@@ -62,6 +66,8 @@ def slices_of(
         The network's; ("any",) stands for the study's reference volume.
     wanted : ndarray of int
         Which slices.
+    importance : ndarray [z, y, x], optional
+        How much each voxel counts.
     """
     names = [study.reference if m == "any" else m for m in modalities]
     present = np.array([name in study.volumes for name in names])
@@ -75,10 +81,16 @@ def slices_of(
             grey[:] = framing.grey(framing.turn(array[wanted]), inside, level)
     boxes = boxes_of(greys.max(axis=0))
     images = torch.stack([crop(grey, boxes, SIZE) for grey in greys], 1)
+    counts = None
+    if importance is not None:
+        planes = framing.turn(importance[wanted].astype(np.float32))
+        counts = crop(planes, boxes, 2 * SIZE).half().numpy()
     return CaseSlices(
         images.round().to(torch.uint8).numpy(),
         present,
-        *(_masks(mask, framing, boxes, wanted) for mask in (weak, refined)),
+        _masks(weak, framing, boxes, wanted),
+        _masks(refined, framing, boxes, wanted),
+        counts,
     )
 
 
@@ -169,7 +181,10 @@ class SliceSamples(Dataset[dict[str, Tensor]]):
         self, case: CaseSlices, which: int, generator: np.random.Generator
     ) -> dict[str, Tensor]:
         image = torch.from_numpy(case.images[which]).float()
-        masks = torch.from_numpy(np.stack([case.weak[which], case.refined[which]])).float()
+        held = [case.weak[which], case.refined[which], np.zeros(case.weak[which].shape)]
+        if case.importance is not None:
+            held[2] = case.importance[which] - 1  # so that what a rotation brings in counts as 1
+        masks = torch.from_numpy(np.stack(held).astype(np.float32))
         if self.varied:
             image, masks = vary(image, masks, generator, self.turn)
         item = {
@@ -177,18 +192,43 @@ class SliceSamples(Dataset[dict[str, Tensor]]):
             "present": torch.from_numpy(case.present),
             "weak": masks[0],
             "refined": masks[1],
+            "importance": masks[2] + 1,
         }
         if self.weighted:
-            weak, refined = masks.numpy()
+            weak, refined = masks[:2].numpy()
             terms = ((weak, NARROW), (refined, NARROW), (1 - weak, WIDE))
             item["weights"] = torch.from_numpy(np.stack([proximity(m, s) for m, s in terms]))
         return item
 
 
+class Rehearsed(Dataset[dict[str, Tensor]]):
+    """The user's slices, and as many synthetic ones.
+
+    Parameters
+    ----------
+    own, synthetic : SliceSamples
+    """
+
+    def __init__(self, own: SliceSamples, synthetic: SliceSamples) -> None:
+        self.own, self.synthetic = own, synthetic
+
+    def set_epoch(self, epoch: int) -> None:
+        """Make new synthetic scans."""
+        self.own.set_epoch(epoch)
+        self.synthetic.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self.own) + len(self.synthetic)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        own = len(self.own)
+        return self.own[index] if index < own else self.synthetic[index - own]
+
+
 def vary(
     image: Tensor, masks: Tensor, generator: np.random.Generator, turn: float = 90
 ) -> tuple[Tensor, Tensor]:
-    """The paper's augmentation of an image [m, s, s] in 0..255 and its masks [2, 2s, 2s].
+    """The paper's augmentation of an image [m, s, s] in 0..255 and its masks [n, 2s, 2s].
 
     Rotation by up to 90 degrees, flips, brightness, contrast, noise. With smaller turns only
     left and right are flipped.

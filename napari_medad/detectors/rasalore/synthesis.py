@@ -30,19 +30,22 @@ FOLDED = 0.8
 """Share of scans with sharp sulci."""
 SLICES = 12
 """Slices taken of each scan."""
-CONTRASTS = {"t2f": 0.3, "t2w": 0.2, "t1c": 0.3, "t1n": 0.06, RANDOM: 0.14}
+CONTRASTS = {"t2f": 0.3, "t2w": 0.24, "t1c": 0.26, "t1n": 0.06, RANDOM: 0.14}
 """How often each contrast is drawn where the network does not tell them apart."""
 KINDS = {
-    "tumour": 0.36,
-    "glioma": 0.16,
-    "metastases": 0.14,
+    "tumour": 0.33,
+    "glioma": 0.14,
+    "metastases": 0.13,
     "patches": 0.1,
+    "confluent": 0.09,
     "spots": 0.06,
-    "stroke": 0.08,
-    "cavity": 0.05,
-    "haemorrhage": 0.05,
+    "stroke": 0.07,
+    "cavity": 0.04,
+    "haemorrhage": 0.04,
 }
 """How often each kind of lesion is drawn."""
+VENTRICLES, UNEVEN = (-0.6, 0.3), 0.5
+"""Their size and the difference of the sides, see `make_anatomy`: the old have wide ones."""
 LARGEST = 45.0
 """Longest half-axis of a lesion with its oedema, mm."""
 HELD_OUT_SEED = 1_000_003
@@ -64,7 +67,7 @@ def make_patient(seed: int) -> Patient:
     if lesion_kinds()[kinds[0]]["mass_effect"]:
         mass = grown_lesions(rng, kinds)
     pushed = tuple((lesion.centre, float(lesion.radii.max())) for lesion in mass)
-    anatomy = make_anatomy(rng, SPACING, masses=pushed)
+    anatomy = make_anatomy(rng, SPACING, masses=pushed, ventricles=VENTRICLES, uneven=UNEVEN)
     half = replace(
         anatomy,
         tissues=anatomy.tissues.astype(np.float16),

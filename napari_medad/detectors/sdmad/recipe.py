@@ -148,6 +148,7 @@ class SdmadRecipe(BackboneRecipe):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "pixel": {"level": "pixel", "batch_size": 1, "augmented": True}
     }
+    lesson: ClassVar[Mapping[str, Any]] = {"epochs": 20}
 
     def __init__(self, options: SdmadOptions, examples: Sequence[Example]) -> None:
         super().__init__(options, examples)

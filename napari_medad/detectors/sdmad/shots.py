@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from napari_medad.backbones.clip.pictures import pictures_of
-from napari_medad.detectors.clip_recipe import mask_of
+from napari_medad.detectors.example_masks import mask_of
 from napari_medad.detectors.recipe import Example
 from napari_medad.errors import MedadError
 from napari_medad.volumes.foreground import foreground_of

@@ -7,7 +7,7 @@ from torch import Tensor
 from napari_medad.backbones.clip.losses import dice_loss, focal_loss
 
 
-def pixel_loss(probabilities: Tensor, masks: Tensor) -> Tensor:
+def pixel_loss(probabilities: Tensor, masks: Tensor, counts: Tensor | None = None) -> Tensor:
     """Focal and Dice of one stage; of the abnormal channel alone, unlike AnomalyCLIP.
 
     Parameters
@@ -15,5 +15,9 @@ def pixel_loss(probabilities: Tensor, masks: Tensor) -> Tensor:
     probabilities : Tensor [b, 2, s, s]
     masks : Tensor [b, s, s]
         1 where abnormal.
+    counts : Tensor [b, s, s], optional
+        How much each pixel counts; default 1.
     """
-    return focal_loss(probabilities, masks) + dice_loss(probabilities[:, 1], masks)
+    return focal_loss(probabilities, masks, counts=counts) + dice_loss(
+        probabilities[:, 1], masks, counts
+    )

@@ -54,7 +54,9 @@ class VandRecipe(ClipRecipe):
         images = batch["image"]
         output = network(self.clip_on(images), images, self.text.to(images.device))
         stages = [
-            losses.pixel_loss(probabilities(maps, images.shape[-1]), batch["mask"])
+            losses.pixel_loss(
+                probabilities(maps, images.shape[-1]), batch["mask"], batch["importance"]
+            )
             for maps in output.maps
         ]
         return {"loss": torch.stack(stages).sum()}

@@ -97,6 +97,9 @@ def make_anatomy(
     spacing: float = 1.0,
     shape: tuple[int, int, int] | None = None,
     masses: tuple[tuple[np.ndarray, float], ...] = (),
+    *,
+    ventricles: tuple[float, float] = (-0.35, 0.25),
+    uneven: float = 0.0,
 ) -> Anatomy:
     """A healthy brain of a new shape.
 
@@ -107,6 +110,10 @@ def make_anatomy(
     ----------
     masses : tuple of (centre RAS mm, radius mm)
         Places where tissue is pushed aside, as a growing lesion would.
+    ventricles : tuple of float
+        Range of their size: wider below 0, narrower above.
+    uneven : float
+        Largest difference of the two sides' ventricles, as a share of that size.
     """
     import torch
 
@@ -114,7 +121,7 @@ def make_anatomy(
     channels, template_affine = template()
     where = _positions(wanted, affine)
     where = _pushed_aside(where, masses)
-    where = _deformed(rng, where)
+    where = _deformed(rng, where, ventricles, uneven)
     to_index = np.linalg.inv(template_affine)
     size = np.array(channels.shape[1:][::-1])
     scale = np.diag(to_index)[:3] * 2 / (size - 1)
@@ -154,7 +161,9 @@ def _pushed_aside(where: np.ndarray, masses: tuple[tuple[np.ndarray, float], ...
     return where
 
 
-def _deformed(rng: np.random.Generator, where: np.ndarray) -> np.ndarray:
+def _deformed(
+    rng: np.random.Generator, where: np.ndarray, ventricles: tuple[float, float], uneven: float
+) -> np.ndarray:
     turn = _rotation(rng.uniform(-6, 6, 3) * np.pi / 180) * rng.uniform(0.92, 1.08, 3)
     centre = np.array([0.0, -18.0, 8.0])
     middle = centre + rng.normal(0, 2, 3) - turn @ centre
@@ -162,10 +171,12 @@ def _deformed(rng: np.random.Generator, where: np.ndarray) -> np.ndarray:
     for points, amplitude in ((4, 3.0), (8, 1.8)):
         coarse = rng.normal(0, amplitude, (3, points, points, points)).astype(np.float32)
         moved += _smooth_field(coarse, where.shape[:3])
-    swelling = rng.uniform(-0.35, 0.25)
+    swelling = np.float32(rng.uniform(*ventricles))
     offset = moved - np.array(VENTRICLES_RAS, np.float32)
     near = np.exp(-((offset / np.array([28.0, 42.0, 24.0], np.float32)) ** 2).sum(-1) / 2)
-    return moved + offset * (np.float32(swelling) * near)[..., None]
+    if uneven:
+        swelling = swelling * (1 + rng.uniform(-uneven, uneven) * np.tanh(offset[..., 0] / 8))
+    return moved + offset * (swelling * near).astype(np.float32)[..., None]
 
 
 def _smooth_field(coarse: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

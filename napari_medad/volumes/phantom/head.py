@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 from scipy import ndimage
 
+from napari_medad.volumes.phantom.contrast import contrasts
 from napari_medad.volumes.phantom.detail import smooth_noise
 from napari_medad.volumes.volume import Volume
 
 MARGIN_MM = 30.0
 """How far the head may reach beyond the brain's box, within planes."""
+EYE_RAS = (32.0, 58.0, -34.0)
+"""Middle of the right globe in MNI space, mm; the left one is its mirror image."""
 BELOW = 3
 """Planes added under the brain."""
 
@@ -49,9 +53,12 @@ def with_head(
     grain = 1 + 0.25 * smooth_noise(rng, brain.shape, 2 / spacing)
     values = np.where(skin, rng.uniform(0.6, 4) * grain, values)
     noise = 1 + 0.04 * rng.standard_normal(brain.shape, np.float32)
-    around = np.clip(typical * values * noise, 1, 32767) * head
     affine = volume.affine.copy()
     affine[:3, 3] -= affine[:3, :3] @ np.array([pad, pad, BELOW])
+    for globe in _eyes(brain.shape, affine, rng):
+        head |= globe
+        values = np.where(globe, _fluid(volume.modality, rng), values)
+    around = np.clip(typical * values * noise, 1, 32767) * head
     array = np.rint(np.where(brain, image, around)).astype(np.int16)
     return replace(volume, array=array, affine=affine, source=None), np.pad(truth, pads)
 
@@ -80,6 +87,28 @@ def _face(brain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         radii = height * 0.42 * size, width * 0.34 * size
         face[z] = ((y - centre[0]) / radii[0]) ** 2 + ((x - centre[1]) / radii[1]) ** 2 < 1
     return face
+
+
+def _eyes(
+    shape: tuple[int, ...], affine: np.ndarray, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """The two globes, where MNI space has them, [z, y, x] bool."""
+    z, y, x = (
+        np.arange(n) * affine[axis, axis] + affine[axis, 3] for n, axis in zip(shape, (2, 1, 0))
+    )
+    height, before, apart = rng.normal(EYE_RAS[2], 3), rng.normal(EYE_RAS[1], 4), rng.normal(0, 2)
+    radius = rng.uniform(10.5, 13.5)
+    for side in (-1, 1):
+        across = (x - side * (EYE_RAS[0] + apart))[None, None]
+        yield (z - height)[:, None, None] ** 2 + (y - before)[None, :, None] ** 2 + across**2 < (
+            radius**2
+        )
+
+
+def _fluid(contrast: str | None, rng: np.random.Generator) -> float:
+    """Intensity of the vitreous, which is that of cerebrospinal fluid."""
+    known = contrasts().get(contrast or "")
+    return float(rng.uniform(*(known["csf"] if known else (0.1, 3.0))))
 
 
 def _patchwork(rng: np.random.Generator, shape: tuple[int, ...], spacing: float) -> np.ndarray:

@@ -17,6 +17,8 @@ from napari_medad.volumes.phantom.anatomy import VENTRICLES_RAS, Anatomy, templa
 
 EDGE = 0.08
 """Width of a lesion's soft border, in radii."""
+REACH = {"periventricular": 18, "ventricle": 6}
+"""How far from the ventricles lesions of these places have their centres, mm."""
 
 
 @cache
@@ -252,13 +254,14 @@ def _candidates(where: str) -> np.ndarray:
         "wm": wm > 0.7,
         "brain": (gm + wm) > 0.8,
         "periventricular": wm > 0.7,
+        "ventricle": wm > 0.5,
     }[where]
     zyx = np.argwhere(allowed[::2, ::2, ::2]) * 2
     ras = zyx[:, ::-1] @ affine[:3, :3].T + affine[:3, 3]
     keep = ras[:, 2] > -40
-    if where == "periventricular":
+    if where in REACH:
         ventricle = ndimage.binary_opening(csf > 0.7, iterations=2)
-        near = ndimage.distance_transform_edt(~ventricle)[tuple(zyx.T)] < 18
+        near = ndimage.distance_transform_edt(~ventricle)[tuple(zyx.T)] < REACH[where]
         keep &= near & (np.abs(ras[:, 2] - VENTRICLES_RAS[2]) < 32)
     return ras[keep].astype(np.float32)
 
