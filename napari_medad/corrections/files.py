@@ -218,15 +218,28 @@ def save_recovery(correction: Correction, path: str | Path) -> int:
     """
     for _ in range(OUT_OF_STEP):
         revision = correction.revision
-        where = np.flatnonzero(correction.provenance)
-        labels = correction.labels.reshape(-1)[where]
-        kinds = correction.provenance.reshape(-1)[where]
+        where, labels, kinds = _spoken_of(correction)
         log = CorrectionLog.of(correction).model_dump_json()
         if correction.revision == revision:
             break
     with replacing(path) as part, part.open("wb") as stream:
         np.savez(stream, where=where, labels=labels, provenance=kinds, log=np.array(log))
     return revision
+
+
+def _spoken_of(correction: Correction) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Flat positions, labels and provenance of all voxels but background.
+
+    Plane by plane, so that another thread never waits long; of copies, since it may paint.
+    """
+    parts = []
+    size = correction.labels[0].size
+    for z, (labels, kinds) in enumerate(zip(correction.labels, correction.provenance, strict=True)):
+        kinds = kinds.ravel().copy()
+        inside = np.flatnonzero(kinds)
+        parts.append((inside + z * size, labels.ravel()[inside], kinds[inside]))
+    where, labels, kinds = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return where, labels, kinds
 
 
 def load_recovery(detection: Detection, path: str | Path) -> Correction:

@@ -70,19 +70,21 @@ class FindingTable:
 
     def update(self, step: Step) -> None:
         """Take in a step that the mask already shows."""
-        places = np.stack(np.unravel_index(step.where, step.shape), axis=1)
+        moved = np.flatnonzero(step.labels[0] != step.labels[1])
+        places = np.stack(np.unravel_index(step.where[moved], step.shape), axis=1)
         scores = self._anomaly[tuple(places.T)]
-        moved = step.labels[0] != step.labels[1]
         again: set[int] = set()
         for side, sign in ((0, -1), (1, 1)):
             ids, kinds = step.labels[side], step.provenance[side]
-            for number in np.unique(ids[ids > 0]):
+            for number in np.flatnonzero(np.bincount(ids)).tolist():
+                if number == 0:
+                    continue
                 mine = ids == number
-                tally = self._tallies.setdefault(int(number), _Tally())
+                tally = self._tallies.setdefault(number, _Tally())
                 tally.provenance += sign * np.bincount(kinds[mine], minlength=len(Provenance))
-                mine &= moved
+                mine = mine[moved]
                 if mine.any() and self._count(tally, places[mine], scores[mine], sign):
-                    again.add(int(number))
+                    again.add(number)
         self._tallies = {n: tally for n, tally in self._tallies.items() if tally.voxels}
         for number in again & self._tallies.keys():
             self._look_again(number)
