@@ -340,12 +340,40 @@ def correct(study: Study, theme: str) -> None:
     viewer.close()
 
 
+def teach(study: Study, theme: str) -> None:
+    """The Teach dock: empty, error, ready, running, done and compared."""
+    viewer, detecting, _ = window(theme)
+    docks = {type(w).__name__: w for w in viewer.window._qt_window.findChildren(QWidget)}
+    correcting, dock = docks["CorrectDock"], docks["TeachDock"]
+    raise_dock(dock)
+    settle()
+    save(dock, f"teach-empty-{theme}")
+    dock.page.start_button.click()
+    settle()
+    save(dock, f"teach-error-{theme}")
+    detected(viewer, detecting, study)
+    correcting.begin()
+    settle(lambda: correcting.correction is not None)
+    correcting.form.buttons["accept"].click()
+    raise_dock(dock)
+    settle()
+    save(dock, f"teach-ready-{theme}")
+    dock.page.start_button.click()
+    settle(lambda: len(dock.run.rows) > 8 or not dock.run.active)
+    save(dock, f"teach-running-{theme}")
+    settle(lambda: not dock.run.active)
+    settle(lambda: not dock.work.running)
+    save(dock, f"teach-done-{theme}")
+    viewer.close()
+
+
 PICTURES = {
     "hero": hero,
     "detect": detect,
     "prompts": prompts,
     "findings": findings,
     "correct": correct,
+    "teach": teach,
     "train": train,
     "signs": signs,
     "label": label,

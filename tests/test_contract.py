@@ -70,6 +70,13 @@ def uniform(value: float) -> Study:
     return Study.from_volumes("uniform", {"t2f": volume})
 
 
+def test_what_corrections_can_teach_has_a_lesson(card) -> None:
+    if not card.recipe_class:
+        assert not card.teachable
+    else:
+        assert card.teachable == (card.recipe_type().lesson is not None)
+
+
 def test_there_are_detectors():
     assert "hyperintensity" in NAMES
 

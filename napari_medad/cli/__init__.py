@@ -17,6 +17,7 @@ from napari_medad.cli.console import complain, note, say
 from napari_medad.cli.detection import detect, detectors
 from napari_medad.cli.followup import followup
 from napari_medad.cli.learning import evaluate, train
+from napari_medad.cli.teaching import teach
 from napari_medad.cli.viewing import demo, open_input
 from napari_medad.cli.weights import weights
 from napari_medad.errors import Cancelled, MedadError
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.command()(detectors)
 app.command()(detect)
 app.command()(train)
+app.command()(teach)
 app.command()(evaluate)
 app.command()(followup)
 app.command()(benchmark)

@@ -51,6 +51,8 @@ class Card:
         "a few labelled images", "reports".
     prompt : bool
         Whether it reads a typed prompt.
+    teachable : bool
+        Whether corrected masks can teach it: its recipe has a `lesson`.
     weights : tuple of str
         Weight names it knows, best first ("starter", "released"); empty when it needs none.
     backbone : str
@@ -71,6 +73,7 @@ class Card:
     modalities: tuple[str, ...] = ()
     labels: str = "none"
     prompt: bool = False
+    teachable: bool = False
     weights: tuple[str, ...] = ()
     backbone: str = ""
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_medad.detectors.device import Device
 from napari_medad.detectors.recipe import Example
 from napari_medad.training.folder import TrainingFolder
 from napari_medad.training.plan import Plan, Wanted
 from napari_medad.training.progress import Listener, looking
-from napari_medad.training.run import Run, Slice
 from napari_medad.weights.model_folder import ModelFolder
+
+if TYPE_CHECKING:
+    from napari_medad.training.run import Slice
 
 
 def train(
@@ -67,6 +69,8 @@ def train(
     Cancelled
         If `progress` answered "stop". What was learned can be resumed.
     """
+    from napari_medad.training.run import Run  # Lightning takes seconds, and only here is it used
+
     folder = TrainingFolder(Path(out).expanduser())
     wanted = Wanted(name, data, options or {}, preset, weights)
     if not resume:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_medad.detectors.recipe import Example
 from napari_medad.detectors.registry import card as card_of
@@ -12,9 +12,11 @@ from napari_medad.detectors.registry import cards
 from napari_medad.errors import MedadError
 from napari_medad.training.loop import train
 from napari_medad.training.progress import Listener
-from napari_medad.training.run import Slice
 from napari_medad.weights.installed import Weights, find_weights
 from napari_medad.weights.model_folder import ModelFolder
+
+if TYPE_CHECKING:
+    from napari_medad.training.run import Slice
 
 CASES = 3
 """Corrected scans up to which a lesson has all of its epochs; more of them take fewer."""
@@ -22,11 +24,7 @@ CASES = 3
 
 def teachable() -> tuple[str, ...]:
     """Names of the detectors that corrections can teach."""
-    return tuple(
-        card.name
-        for card in cards().values()
-        if card.recipe_class and card.recipe_type().lesson is not None
-    )
+    return tuple(card.name for card in cards().values() if card.teachable)
 
 
 def teach(
@@ -96,8 +94,7 @@ def lesson(name: str, scans: int, weights: str = "auto") -> tuple[Weights, dict[
         As `teach`.
     """
     card = card_of(name)
-    recipe = card.recipe_type() if card.recipe_class else None
-    if recipe is None or recipe.lesson is None:
+    if not card.teachable:
         raise MedadError(
             f"'{name}' cannot be taught by corrections; these can: {', '.join(teachable())}."
         )
@@ -106,7 +103,7 @@ def lesson(name: str, scans: int, weights: str = "auto") -> tuple[Weights, dict[
     begin = find_weights(name, weights, card.weights)
     if begin.path is None:
         raise MedadError(f"Random weights of '{name}' know nothing to build on; train it first.")
-    options = {**_trained_with(name, begin.path), **recipe.lesson}
+    options = {**_trained_with(name, begin.path), **(card.recipe_type().lesson or {})}
     epochs = int(options.get("epochs", 1))
     return begin, {**options, "epochs": max(1, round(epochs * min(1.0, CASES / scans)))}
 

@@ -14,6 +14,7 @@ CARD = Card(
     detector_class="detector:AdaClipDetector",
     recipe_class="recipe:AdaClipRecipe",
     labels="voxel labels",
+    teachable=True,
     weights=("released-mvtec-colondb", "released-visa-clinicdb"),
     backbone="vit-l-14-336",
 )

@@ -14,6 +14,7 @@ CARD = Card(
     detector_class="detector:AnomalyClipDetector",
     recipe_class="recipe:AnomalyClipRecipe",
     labels="voxel labels",
+    teachable=True,
     weights=("released-visa", "released-mvtec"),
     backbone="vit-l-14-336",
 )

@@ -15,5 +15,6 @@ CARD = Card(
     modalities=("t2f", "t1c", "t2w", "t1n"),
     labels="normal images",
     prompt=True,
+    teachable=True,
     weights=("starter",),
 )

@@ -14,5 +14,6 @@ CARD = Card(
     recipe_class="recipe:RasaloreRecipe",
     modalities=("t2f", "t2w", "t1c", "t1n"),
     labels="slice labels",
+    teachable=True,
     weights=("trained",),
 )

@@ -14,6 +14,7 @@ CARD = Card(
     detector_class="detector:SdmadDetector",
     recipe_class="recipe:SdmadRecipe",
     labels="a few labelled images",
+    teachable=True,
     weights=("few-shot",),
     backbone="vit-l-14-336",
 )

@@ -14,6 +14,7 @@ CARD = Card(
     detector_class="detector:VandDetector",
     recipe_class="recipe:VandRecipe",
     labels="voxel labels",
+    teachable=True,
     weights=("released-mvtec", "released-visa"),
     backbone="vit-l-14-336",
 )

@@ -24,6 +24,7 @@ from napari_medad.viewer.parts.notice import Notice
 from napari_medad.viewer.parts.settings_form import SettingsForm
 from napari_medad.viewer.parts.training_data import TrainingData
 from napari_medad.viewer.training_run import Order
+from napari_medad.viewer.triton_apart import load_triton_apart
 from napari_medad.weights.installed import (
     free_name,
     installed_weights,
@@ -160,6 +161,7 @@ class TrainingForm(QWidget):
         self.notice.say("")
 
     def _on_recipe(self) -> None:
+        load_triton_apart()  # recipes import torch's compiler, and that imports triton
         card = self.card
         recipe = card.recipe_type()
         self.about.setText(f"{card.about}<br>Learns from: {card.labels}.")

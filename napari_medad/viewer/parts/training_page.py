@@ -20,6 +20,7 @@ from napari_medad.viewer.parts.notice import Notice
 from napari_medad.viewer.parts.settings_form import SettingsForm
 from napari_medad.viewer.parts.training_view import TrainingView
 from napari_medad.viewer.training_run import TrainingRun
+from napari_medad.viewer.triton_apart import load_triton_apart
 
 
 class TrainingPage(QWidget):
@@ -91,6 +92,7 @@ class TrainingPage(QWidget):
 
     def offer(self, detector: str) -> None:
         """Offer the training options of a detector."""
+        load_triton_apart()  # recipes import torch's compiler, and that imports triton
         self.detector = detector
         if self.options is not None:
             self.options.hide()
