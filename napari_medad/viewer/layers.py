@@ -199,9 +199,9 @@ class DetectionLayers:
         return [layer for layer in self.viewer.layers if layer.name.startswith(known)]
 
     def remove_existing(self) -> None:
-        """Remove what an earlier run left."""
-        for layer in self.existing():
-            self.viewer.layers.remove(layer)
+        """Remove what an earlier run left; one layer's going may take others with it."""
+        while existing := self.existing():
+            self.viewer.layers.remove(existing[0])
 
     def begin(self, names: Sequence[str]) -> None:
         """Empty layers for the maps and the mask, made before the run so that it stays smooth."""

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from platformdirs import user_data_path
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 
 from napari_medad.corrections.correction import Correction
 from napari_medad.corrections.files import save_recovery
+from napari_medad.errors import MedadError
 from napari_medad.results.detection import Detection
 from napari_medad.viewer.worker import Work
 
@@ -64,6 +65,9 @@ class Recovery(QObject):
         self.timer.setInterval(TICK_MS)
         self.timer.timeout.connect(self._on_tick)
         self._revision, self._saved, self._tried = 0, 0.0, 0.0
+        application = QCoreApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(self._on_quit)
 
     def follow(self, correction: Correction) -> None:
         """Keep this correction from now on."""
@@ -73,7 +77,10 @@ class Recovery(QObject):
         self.told.emit("")
 
     def stop(self, *, forget: bool) -> None:
-        """Keep it no longer; its file goes (`forget`) or holds its last state."""
+        """Keep it no longer; its file goes (`forget`) or holds its last state.
+
+        Never raises: a window that is closing must close. `failed` tells what could not be saved.
+        """
         correction, self.correction = self.correction, None
         self.timer.stop()
         self.work.wait(10)
@@ -83,7 +90,10 @@ class Recovery(QObject):
         if forget:
             path.unlink(missing_ok=True)
         elif correction.revision != self._revision:
-            save_recovery(correction, path)
+            try:
+                save_recovery(correction, path)
+            except MedadError as error:
+                self.failed.emit(str(error))
 
     def save(self) -> None:
         """Save now, in a thread."""
@@ -108,6 +118,10 @@ class Recovery(QObject):
             self.save()
         if self._saved:
             self.told.emit(f"autosaved {_ago(time.monotonic() - self._saved)} ago")
+
+    def _on_quit(self) -> None:
+        """The program ends, and windows may not be told so."""
+        self.stop(forget=False)
 
     def _on_saved(self, revision: Any) -> None:
         self._revision, self._saved = revision, time.monotonic()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
+import nibabel as nib
 import numpy as np
 import pytest
 
 from napari_medad.corrections import verdicts
+from napari_medad.corrections.correction import Correction
 from napari_medad.corrections.files import save_recovery
 from napari_medad.corrections.provenance import Provenance
 from napari_medad.inference.run import detect
@@ -20,6 +23,7 @@ from napari_medad.viewer.docks.findings import FindingsDock
 from napari_medad.viewer.layers import add_study
 from napari_medad.viewer.recovery import recovery_path
 from napari_medad.viewer.session import session_of
+from napari_medad.volumes.reader import read_study
 from napari_medad.volumes.study import Study
 
 
@@ -310,8 +314,6 @@ def test_a_recovery_of_another_scan_is_refused(
     dock: CorrectDock, wait_until: Callable, detection: Detection
 ) -> None:
     path = recovery_path(detection)
-    from napari_medad.corrections.correction import Correction
-
     other = Correction.of(detection)
     other.apply(verdicts.reject(other, [1]))
     save_recovery(other, path)
@@ -319,11 +321,115 @@ def test_a_recovery_of_another_scan_is_refused(
     held["log"] = np.array(str(held["log"]).replace('"case":"patient"', '"case":"somebody"'))
     np.savez(path, **held)
     dock.recover()
-    wait_until(lambda: dock.form.notice.text() != "")
+    wait_until(lambda: dock.form.notice.text() != "" and not dock.editing.work.running)
     assert "corrects hyperintensity on somebody" in dock.form.notice.text()
     assert dock.correction is None
     dock.forget()
     assert not path.exists()
+
+
+def test_a_second_run_ends_the_correction_of_the_first(begun: CorrectDock) -> None:
+    begun.form.provenance_box.setChecked(True)
+    begun.form.buttons["reject"].click()
+    session_of(begun.viewer).layers_of_current.remove_existing()
+    assert begun.correction is None
+    assert not any("hyperintensity" in layer.name for layer in begun.viewer.layers)
+    assert not begun.start.found.isHidden()
+
+
+def test_a_click_is_no_drag(begun: CorrectDock) -> None:
+    layers, heard = begun.editing.layers, []
+    layers.clicked = heard.append
+    scale, place = np.array(layers.mask.scale), np.array([5.0, 6.0, 7.0])
+
+    def event(kind: str, offset: float) -> SimpleNamespace:
+        world = np.array(layers.mask.data_to_world(place + offset))
+        return SimpleNamespace(type=kind, position=tuple(world))
+
+    def press(*offsets: float) -> None:
+        happens = event("mouse_press", 0)
+        steps = layers._on_press(layers.mask, happens)
+        next(steps)
+        for offset in offsets:
+            happens.type, happens.position = "mouse_move", event("", offset).position
+            if next(steps, "over") == "over":
+                return
+        happens.type = "mouse_release"
+        assert next(steps, "over") == "over"
+
+    press()
+    press(0.2)
+    press(0.2, 3.0)
+    assert len(heard) == 2
+    assert scale.min() == 3
+    np.testing.assert_allclose(heard[0], place, atol=1e-6)
+
+
+def test_a_box_is_drawn_on_a_layer_of_its_own(begun: CorrectDock) -> None:
+    medsam, heard = begun.editing.medsam, []
+    medsam.prompted = heard.append
+    medsam.draw_box(begun.correction)
+    assert begun.viewer.layers.selection.active is medsam.layer
+    assert medsam.layer.mode == "add_rectangle"
+    corners = np.array([[5, 10, 10], [5, 10, 14], [5, 20, 14], [5, 20, 10]], float)
+    medsam.layer.add_rectangles(corners)
+    medsam._take_box()
+    np.testing.assert_allclose(heard[0], corners)
+    assert len(medsam.layer.data) == 0
+    layer = medsam.layer
+    begun.editing.take("move")
+    assert layer not in begun.viewer.layers
+
+
+def test_cancel_changes_nothing(begun: CorrectDock, wait_until: Callable) -> None:
+    before = begun.correction.revision
+
+    def forever(correction: Correction, report: Callable[[int, int], None]) -> None:
+        while True:
+            report(0, 2)
+
+    begun.editing.make_later("Working …", forever)
+    assert not begun.form.buttons["cancel"].isHidden()
+    begun.form.buttons["cancel"].click()
+    wait_until(lambda: not begun.editing.work.running, 1)
+    assert begun.form.notice.text() == "Cancelled."
+    assert begun.correction.revision == before
+    assert begun.form.buttons["cancel"].isHidden()
+
+
+def test_a_moved_study_is_told(viewer, tmp_path: Path, wait_until: Callable) -> None:
+    source = tmp_path / "case.nii.gz"
+    scan = np.zeros((16, 16, 16), np.float32)
+    scan[2:14, 2:14, 2:14] = np.random.default_rng(0).random((12, 12, 12)) + 1
+    nib.Nifti1Image(scan, np.eye(4)).to_filename(source)
+    study = read_study(source)
+    add_study(viewer, study)
+    show_detection(viewer, detect(study, "hyperintensity"))
+    dock = CorrectDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    source.rename(tmp_path / "elsewhere.nii.gz")
+    dock.start.start_button.click()
+    wait_until(lambda: dock.form.notice.text() != "" and not dock.editing.work.running)
+    assert "case.nii.gz is no longer where the scan was read from" in dock.form.notice.text()
+    assert dock.correction is None
+
+
+def test_an_autosave_that_fails_is_told(
+    begun: CorrectDock, wait_until: Callable, monkeypatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    begun.form.buttons["reject"].click()
+    begun.recovery.save()
+    wait_until(
+        lambda: "No space left" in begun.form.notice.text() and not begun.recovery.work.running
+    )
+    begun.done()  # the last try to save fails too, and the dock ends all the same
+    assert begun.correction is None
+    assert "No space left" in begun.form.notice.text()
+    assert begun.start.found.isHidden()
 
 
 def test_removing_the_layer_ends_the_correction(begun: CorrectDock, detection: Detection) -> None:

@@ -176,10 +176,10 @@ class CorrectDock(QWidget):
         correction = self.editing.end()
         if correction is None:
             return
-        self.recovery.stop(forget=correction.revision == self._kept)
-        self.session.end(correction)
         self.editing.say("")
         self.recovery.told.emit("")
+        self.recovery.stop(forget=correction.revision == self._kept)
+        self.session.end(correction)
         self._show()
 
     def _on_removed(self, event: Any) -> None:
