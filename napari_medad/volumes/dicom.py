@@ -177,9 +177,11 @@ def _slices(dataset: pydicom.Dataset, where: Path) -> list[Slab]:
     own = dataset.get("PerFrameFunctionalGroupsSequence") or [None] * len(frames)
     slabs = []
     for pixels, groups in zip(frames, own, strict=False):
-        affine = _plane(dataset, shared, groups)
+        affine = plane_affine(dataset, shared, groups)
         scaled = rescaled(pixels, *_scale(shared, groups))
-        slabs.append(Slab(np.swapaxes(scaled, 0, 1)[:, :, None], affine, order=_order(dataset)))
+        slabs.append(
+            Slab(np.swapaxes(scaled, 0, 1)[:, :, None], affine, order=acquisition_order(dataset))
+        )
     return slabs
 
 
@@ -224,8 +226,10 @@ def _states_spacing(dataset: pydicom.Dataset) -> bool:
     return bool(dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing"))
 
 
-def _plane(
-    dataset: pydicom.Dataset, shared: pydicom.Dataset | None, own: pydicom.Dataset | None
+def plane_affine(
+    dataset: pydicom.Dataset,
+    shared: pydicom.Dataset | None = None,
+    own: pydicom.Dataset | None = None,
 ) -> np.ndarray:
     """LPS affine [4, 4] from (column, row, slice) index of one plane (PS3.3 C.7.6.2.1.1)."""
     measures = _group("PixelMeasuresSequence", own, shared) or dataset
@@ -262,7 +266,7 @@ def _first(dataset: pydicom.Dataset | None, name: str) -> pydicom.Dataset | None
     return sequence[0] if sequence else None
 
 
-def _order(dataset: pydicom.Dataset) -> tuple[float, float]:
+def acquisition_order(dataset: pydicom.Dataset) -> tuple[float, float]:
     """Acquisition order of images at the same place."""
     when = dataset.get("TemporalPositionIdentifier") or dataset.get("AcquisitionNumber") or 0
     return float(when), float(dataset.get("InstanceNumber", None) or 0)

@@ -14,6 +14,8 @@ GAP_TOLERANCE = 0.02
 """Relative difference of gaps that is rounding, not irregularity."""
 WIDEST_GAP = 3.0
 """Gaps of more than so many usual ones mean that slices are missing."""
+UNEQUAL_GAPS = "Unequal slice gaps"
+"""What the note of a resampled stack begins with."""
 SMALLEST_COMMON = 0.1
 """Quantile of the gaps that counts as the usual one: finer stacks keep all their slices, and a
 single narrow step between two stacks does not set the spacing of the whole."""
@@ -119,7 +121,7 @@ def _regular(stack: list[Slab], normal: np.ndarray, where: str) -> Slab:
     affine[:3, 2] = line * usual
     at = np.arange(int(np.floor(depth[-1] / usual + 1e-6)) + 1) * usual
     note = (
-        f"Unequal slice gaps ({gaps.min():.3g} to {gaps.max():.3g} mm) were resampled to "
+        f"{UNEQUAL_GAPS} ({gaps.min():.3g} to {gaps.max():.3g} mm) were resampled to "
         f"{usual:.3g} mm."
     )
     return Slab(_interpolated(voxels, depth, at), affine, notes=(note,))

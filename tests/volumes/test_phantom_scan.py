@@ -11,7 +11,7 @@ from napari_medad.volumes.phantom import make_brain
 from napari_medad.volumes.phantom.anatomy import Anatomy, make_anatomy
 from napari_medad.volumes.phantom.contrast import clean_image, contrasts
 from napari_medad.volumes.phantom.detail import depth_of, folded, smooth_noise, vessels
-from napari_medad.volumes.phantom.head import BELOW, with_head
+from napari_medad.volumes.phantom.head import ABOVE, BELOW, with_head
 from napari_medad.volumes.phantom.lesions import Variety, draw_lesions, plan_lesions
 from napari_medad.volumes.phantom.scan import RANDOM, planes_of, scan, wider
 
@@ -113,7 +113,7 @@ def test_a_head_surrounds_the_brain_and_leaves_it_where_it_was(anatomy) -> None:
     truth[3, 20, 30] = True
     head, moved = with_head(volume, truth, rng())
     pad = (head.array.shape[1] - volume.array.shape[1]) // 2
-    inner = head.array[BELOW:, pad:-pad, pad:-pad]
+    inner = head.array[BELOW:-ABOVE, pad:-pad, pad:-pad]
     brain = volume.array > 0
     assert np.array_equal(inner[brain], volume.array[brain])
     assert (head.array > 0).sum() > 1.2 * brain.sum()

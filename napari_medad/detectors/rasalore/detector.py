@@ -21,6 +21,10 @@ from napari_medad.errors import MedadError
 from napari_medad.volumes.volume import AXES
 from napari_medad.weights.installed import find_weights
 
+POWER = 3
+"""Of the mean over contrasts: between the mean (1), which a lesion that shows in one contrast only
+does not survive, and the maximum, which keeps every contrast's false alarms."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -71,7 +75,13 @@ class RasaloreDetector(SliceDetector):
         MedadError
             If the network knows none of the study's modalities.
         """
-        names = list(case.study.volumes) if self.settings.volumes == "all" else [case.volume_name]
+        names = [case.volume_name]
+        if self.settings.volumes == "all":
+            names = [
+                name
+                for name, volume in case.study.volumes.items()
+                if name == case.volume_name or (volume.modality or name) in CARD.modalities
+            ]
         looks = tuple(
             Look(name, branch, self.framing.level(volume.array, case.foreground))
             for name in names
@@ -92,7 +102,7 @@ class RasaloreDetector(SliceDetector):
         return 0 if known == ("any",) else None
 
     def predict(self, batch: SliceBatch, state: Looks) -> Prediction:
-        """Mean over the volumes of their maps; empty where the gate sees nothing."""
+        """Power mean over the volumes of their maps; empty where the gate sees nothing."""
         foreground = self.framing.turn(batch.foreground)
         greys = [
             self.framing.grey(self.framing.turn(batch.pixels(look.volume)), foreground, look.level)
@@ -100,7 +110,8 @@ class RasaloreDetector(SliceDetector):
         ]
         boxes = boxes_of(np.max(greys, axis=0))
         maps = [self._map(g, boxes, look.branch) for g, look in zip(greys, state.looks)]
-        anomaly = self.framing.turn(np.stack(maps).mean(axis=0))
+        joined = np.mean([one**POWER for one in maps], axis=0) ** (1 / POWER)
+        anomaly = self.framing.turn(joined)
         if self.gate is not None:
             scores = self.gate.predict(batch, state.gate).scores
             if scores is not None:
@@ -148,7 +159,7 @@ class RasaloreDetector(SliceDetector):
                 "healthy slices; set gate=ddpt to look at suspicious slices only."
             )
         if len(state.looks) > 1:
-            notes.append(f"Mean of {', '.join(look.volume for look in state.looks)}.")
+            notes.append(f"Looked at {', '.join(look.volume for look in state.looks)} together.")
         return tuple(notes)
 
 

@@ -12,10 +12,10 @@ from napari_medad.detectors.settings import Settings
 class RasaloreSettings(Settings):
     """How the maps of slices become the map of a volume."""
 
-    volumes: Literal["chosen", "all"] = Field(
-        "chosen",
+    volumes: Literal["all", "chosen"] = Field(
+        "all",
         title="Volumes",
-        description="Look at the chosen volume, or average the maps of all the study's volumes",
+        description="Look at every contrast of the study, or at the chosen volume alone",
     )
     mirror: bool = Field(
         False,

@@ -22,9 +22,9 @@ SPACING = 1.3
 """Of the anatomies, mm; about what a pixel of the network's input is wide."""
 APART_MM = 7.0
 """Distance of a scan's slices: neighbours would teach the same."""
-HEALTHY_SCANS = 0.2
+HEALTHY_SCANS = 0.25
 """Share of scans without any lesion."""
-WHOLE_HEADS = 0.3
+WHOLE_HEADS = 0.35
 """Share of scans that keep skull, scalp and face."""
 FOLDED = 0.8
 """Share of scans with sharp sulci."""
@@ -33,11 +33,11 @@ SLICES = 12
 CONTRASTS = {"t2f": 0.3, "t2w": 0.24, "t1c": 0.26, "t1n": 0.06, RANDOM: 0.14}
 """How often each contrast is drawn where the network does not tell them apart."""
 KINDS = {
-    "tumour": 0.33,
-    "glioma": 0.14,
-    "metastases": 0.13,
-    "patches": 0.1,
-    "confluent": 0.09,
+    "tumour": 0.31,
+    "glioma": 0.13,
+    "metastases": 0.12,
+    "patches": 0.11,
+    "confluent": 0.12,
     "spots": 0.06,
     "stroke": 0.07,
     "cavity": 0.04,

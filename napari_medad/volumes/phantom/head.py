@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 from scipy import ndimage
+from skimage.morphology import convex_hull_image
 
 from napari_medad.volumes.phantom.contrast import contrasts
 from napari_medad.volumes.phantom.detail import smooth_noise
@@ -16,8 +16,8 @@ MARGIN_MM = 30.0
 """How far the head may reach beyond the brain's box, within planes."""
 EYE_RAS = (32.0, 58.0, -34.0)
 """Middle of the right globe in MNI space, mm; the left one is its mirror image."""
-BELOW = 3
-"""Planes added under the brain."""
+BELOW, ABOVE = 3, 2
+"""Planes added under the brain, and over it, where only the scalp is."""
 
 
 def with_head(
@@ -36,18 +36,19 @@ def with_head(
     Returns
     -------
     volume, truth
-        On a grid with `MARGIN_MM` more in plane and `BELOW` more planes.
+        On a grid with `MARGIN_MM` more in plane, and `BELOW` and `ABOVE` more planes.
     """
     spacing = volume.spacing[1]
     pad = int(np.ceil(MARGIN_MM / spacing))
-    pads = ((BELOW, 0), (pad, pad), (pad, pad))
+    pads = ((BELOW, ABOVE), (pad, pad), (pad, pad))
     image = np.pad(volume.array.astype(np.float32), pads)
     brain = image > 0
     typical = float(np.median(image[brain]))
     skull, scalp = rng.uniform(2, 9), rng.uniform(3, 13)
-    outside = _distance(~brain, spacing)
+    outside = _distance(~_vault(brain, spacing, rng), spacing)
     head = (outside < skull + scalp) | _face(brain, rng)
-    skin = _distance(head, spacing) < scalp * rng.uniform(0.5, 1)
+    cut = np.where(brain.any(axis=(1, 2)), 1.0, rng.uniform(1.5, 5))  # obliquely, over the brain
+    skin = _distance(head, spacing) < (scalp * rng.uniform(0.5, 1) * cut)[:, None, None]
     soft = _patchwork(rng, brain.shape, spacing)
     values = np.where(outside < skull, rng.uniform(0.02, 0.3), soft)
     grain = 1 + 0.25 * smooth_noise(rng, brain.shape, 2 / spacing)
@@ -55,12 +56,23 @@ def with_head(
     noise = 1 + 0.04 * rng.standard_normal(brain.shape, np.float32)
     affine = volume.affine.copy()
     affine[:3, 3] -= affine[:3, :3] @ np.array([pad, pad, BELOW])
-    for globe in _eyes(brain.shape, affine, rng):
-        head |= globe
-        values = np.where(globe, _fluid(volume.modality, rng), values)
+    eyes = _eyes(brain.shape, affine, rng)
+    head |= eyes
+    values = np.where(eyes, _fluid(volume.modality, rng), values)
     around = np.clip(typical * values * noise, 1, 32767) * head
     array = np.rint(np.where(brain, image, around)).astype(np.int16)
     return replace(volume, array=array, affine=affine, source=None), np.pad(truth, pads)
+
+
+def _vault(brain: np.ndarray, spacing: float, rng: np.random.Generator) -> np.ndarray:
+    """What the skull holds [z, y, x] bool: convex in each plane, closing over the brain."""
+    held, narrower = np.zeros_like(brain), rng.uniform(4, 12)
+    for z, plane in enumerate(brain):
+        if plane.any():
+            held[z] = convex_hull_image(plane)
+        if z > BELOW:
+            held[z] |= _distance(held[z - 1 : z], spacing)[0] > narrower
+    return held
 
 
 def _distance(inside: np.ndarray, spacing: float) -> np.ndarray:
@@ -89,20 +101,16 @@ def _face(brain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return face
 
 
-def _eyes(
-    shape: tuple[int, ...], affine: np.ndarray, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
+def _eyes(shape: tuple[int, ...], affine: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The two globes, where MNI space has them, [z, y, x] bool."""
     z, y, x = (
         np.arange(n) * affine[axis, axis] + affine[axis, 3] for n, axis in zip(shape, (2, 1, 0))
     )
     height, before, apart = rng.normal(EYE_RAS[2], 3), rng.normal(EYE_RAS[1], 4), rng.normal(0, 2)
     radius = rng.uniform(10.5, 13.5)
-    for side in (-1, 1):
-        across = (x - side * (EYE_RAS[0] + apart))[None, None]
-        yield (z - height)[:, None, None] ** 2 + (y - before)[None, :, None] ** 2 + across**2 < (
-            radius**2
-        )
+    away = (z - height)[:, None, None] ** 2 + (y - before)[None, :, None] ** 2
+    across = np.minimum(*((x - side * (EYE_RAS[0] + apart)) ** 2 for side in (-1, 1)))
+    return away + across < radius**2
 
 
 def _fluid(contrast: str | None, rng: np.random.Generator) -> float:
