@@ -317,12 +317,17 @@ def correct(study: Study, theme: str) -> None:
     with mask.block_history():
         for step in range(14):
             mask.paint((z, y - 14 + step, x + 22), 1)
+    form.diameters_box.setChecked(True)
     form.provenance_box.setChecked(True)
     dock.recovery.save()
     settle(seconds=2)
     save(viewer.window._qt_window, f"correct-window-{theme}")
     save(dock, f"correct-correcting-{theme}")
     form.provenance_box.setChecked(False)
+    dock.editing.session.select(1)
+    viewer.dims.set_current_step(0, 84)
+    settle()
+    save(viewer.window._qt_window, f"correct-measured-{theme}")
     form.keys.expand(animate=False)
     settle()
     scroll = form.scroll

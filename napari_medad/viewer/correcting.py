@@ -15,6 +15,7 @@ from napari_medad.corrections.history import Step
 from napari_medad.errors import Cancelled, MedadError
 from napari_medad.inference.progress import Progress
 from napari_medad.results.findings import Finding
+from napari_medad.results.measurements import Diameters
 from napari_medad.viewer.correction_layers import CorrectionLayers
 from napari_medad.viewer.medsam_tool import MedsamTool
 from napari_medad.viewer.navigation import go_to
@@ -81,6 +82,8 @@ class Correcting(QObject):
         form.table.chosen.connect(self._on_chosen)
         form.shapes.wanted.connect(self.reshape)
         form.provenance_box.toggled.connect(self._show_provenance)
+        form.diameters_box.toggled.connect(lambda on: self._measure())
+        form.measured.measured.connect(self._show_diameters)
         drawing.taken.connect(self._on_tool)
         drawing.sized.connect(lambda _: self._size())
         drawing.deepened.connect(lambda _: self._size())
@@ -151,11 +154,11 @@ class Correcting(QObject):
         if self.correction is None:
             return False
         try:
-            self.correction.apply(edit(self.correction))
+            step = self.correction.apply(edit(self.correction))
         except MedadError as error:
             self.say(str(error), "error")
             return False
-        self.say("")
+        self.say("" if step is not None else "That changes nothing.")
         return True
 
     def make_later(self, text: str, edit: Callable[[Correction, Report], Edit]) -> bool:
@@ -323,6 +326,11 @@ class Correcting(QObject):
     def _protect(self, on: bool) -> None:
         if self.layers is not None:
             self.layers.mask.preserve_labels = on
+
+    def _show_diameters(self, found: Diameters | None) -> None:
+        wanted = self.form.diameters_box.isChecked()
+        if self.layers is not None:
+            self.layers.show_diameters(found if wanted else None)
 
     def _show_provenance(self, on: bool) -> None:
         if self.layers is not None:

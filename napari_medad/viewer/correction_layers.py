@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Labels
-from napari.utils.colormaps import DirectLabelColormap
+from napari.layers import Labels, Vectors
+from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
+from napari.utils.colormaps.standardize_color import transform_color
 
 from napari_medad.corrections.correction import Correction
 from napari_medad.corrections.edit import flat_positions
 from napari_medad.corrections.history import Step
 from napari_medad.corrections.provenance import Provenance
+from napari_medad.results.measurements import Diameters
 from napari_medad.viewer.layers import STUDY, VOLUME, layer_units, placement
 
 if TYPE_CHECKING:
@@ -24,6 +26,12 @@ PROVENANCE_COLOURS = {
     Provenance.CONFIRMED: "#4cd964",
     Provenance.REMOVED: "#ff5c8a",
 }
+FINDING_COLOURS = (
+    *("#2fd6ff", "#ffe14d", "#ff7ac6", "#7dff8a", "#ff9f43"),
+    *("#b18cff", "#4dffd8", "#ff6b6b", "#9ad0ff", "#d4ff5c"),
+)
+"""Of findings in turn: bright on grey scans and on the anomaly map."""
+DIAMETER_COLOUR = "#ffffff"
 
 
 class CorrectionLayers:
@@ -43,8 +51,10 @@ class CorrectionLayers:
         self.viewer, self.correction = viewer, correction
         self.clicked: Callable[[np.ndarray], None] | None = None
         self.provenance: Labels | None = None
+        self.diameters: Vectors | None = None
         self._painting = False
-        self.mask = self._add(correction.labels, "corrected", opacity=0.45)
+        colours = CyclicLabelColormap(colors=transform_color(["transparent", *FINDING_COLOURS]))
+        self.mask = self._add(correction.labels, "corrected", opacity=0.45, colormap=colours)
         self.mask.undo = correction.undo
         self.mask.redo = correction.redo
         self.mask.events.paint.connect(self._on_paint)
@@ -158,11 +168,36 @@ class CorrectionLayers:
         if self.provenance is not None:
             self.provenance.visible = on
 
+    def show_diameters(self, found: Diameters | None) -> None:
+        """Draw a finding's diameters in their slice; None hides them."""
+        if self.diameters is not None and self.diameters not in self.viewer.layers:
+            self.diameters = None
+        if found is None:
+            if self.diameters is not None:
+                self.diameters.visible = False
+            return
+        lines = np.array([found.ends, found.perpendicular_ends])
+        lines[:, 1] -= lines[:, 0]
+        if self.diameters is None:
+            detection, active = self.correction.detection, self.viewer.layers.selection.active
+            self.diameters = self.viewer.add_vectors(
+                lines,
+                name=f"{detection.study.name} · {detection.detector} · diameters",
+                edge_color=DIAMETER_COLOUR,
+                edge_width=0.5,
+                vector_style="line",
+                **placement(detection.volume),
+                **layer_units(3),
+            )
+            self.viewer.layers.selection.active = active
+        self.diameters.data = lines
+        self.diameters.visible = True
+
     def close(self) -> None:
         """Follow the correction no more and remove the layers."""
         self.correction.changed.disconnect(self._on_step)
         self.mask.events.paint.disconnect(self._on_paint)
-        for layer in (self.mask, self.provenance):
+        for layer in (self.mask, self.provenance, self.diameters):
             if layer is not None and layer in self.viewer.layers:
                 self.viewer.layers.remove(layer)
 

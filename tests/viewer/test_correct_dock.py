@@ -247,10 +247,15 @@ def test_provenance_on_demand(begun: CorrectDock) -> None:
 def test_the_chosen_finding_is_measured(begun: CorrectDock, wait_until: Callable) -> None:
     wait_until(lambda: begun.form.measured.text() != "")
     assert begun.form.measured.text().startswith("Finding 1: ")
-    begun.form.table.selectAll()
+    begun.form.diameters_box.setChecked(True)
+    wait_until(lambda: begun.editing.layers.diameters is not None)
+    lines = begun.editing.layers.diameters.data[:, 1] * begun.correction.volume.spacing
+    told = f"{np.linalg.norm(lines[0]):.1f} × {np.linalg.norm(lines[1]):.1f} mm"
+    assert told in begun.form.measured.text()
     begun.form.table.choose([1, 2])
     begun.editing._measure()
     wait_until(lambda: "Between findings 1 and 2" in begun.form.measured.text())
+    assert not begun.editing.layers.diameters.visible
 
 
 def test_a_new_threshold_is_one_step(begun: CorrectDock, wait_until: Callable) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_medad.corrections.correction import Correction
@@ -16,7 +16,14 @@ SETTLE_MS = 250
 
 
 class MeasuredLine(QLabel):
-    """Diameters of one finding, or the gap between two."""
+    """Diameters of one finding, or the gap between two.
+
+    Signals
+    -------
+    measured : Diameters or None
+    """
+
+    measured = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -33,22 +40,27 @@ class MeasuredLine(QLabel):
         self._settling.start()
 
     def _measure(self) -> None:
-        self.setText("")
-        if self._asked is None:
-            return
-        correction, ids, axis = self._asked
-        if not 1 <= len(ids) <= 2 or not set(ids) <= set(correction.ids):
-            return
-        boxes = [correction.box(n) for n in ids]
-        if len(ids) == 1:
-            found = diameters_in(correction.labels, ids[0], boxes[0], correction.volume, axis)
-            self.setText(
-                f"Finding {ids[0]}: {found.longest_mm:.1f} × {found.perpendicular_mm:.1f} mm in "
-                f"{list(AXES)[axis]} slice {found.slice}"
-            )
-            return
-        both = tuple(
-            slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(*boxes, strict=True)
-        )
-        gap = gap_mm(correction.labels[both], ids[0], ids[1], correction.volume)
-        self.setText(f"Between findings {ids[0]} and {ids[1]}: {gap:.1f} mm")
+        text, found = "", None
+        if self._asked is not None:
+            correction, ids, axis = self._asked
+            there = set(ids) <= set(correction.ids)
+            if there and len(ids) == 1:
+                box = correction.box(ids[0])
+                found = diameters_in(correction.labels, ids[0], box, correction.volume, axis)
+                text = (
+                    f"Finding {ids[0]}: {found.longest_mm:.1f} × {found.perpendicular_mm:.1f} mm "
+                    f"in {list(AXES)[axis]} slice {found.slice}"
+                )
+            elif there and len(ids) == 2:
+                text = f"Between findings {ids[0]} and {ids[1]}: {_gap(correction, ids):.1f} mm"
+        self.setText(text)
+        self.measured.emit(found)
+
+
+def _gap(correction: Correction, ids: Sequence[int]) -> float:
+    """Shortest distance in mm between two findings."""
+    boxes = [correction.box(n) for n in ids]
+    both = tuple(
+        slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(*boxes, strict=True)
+    )
+    return gap_mm(correction.labels[both], ids[0], ids[1], correction.volume)
