@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -76,14 +76,12 @@ class FindingTable:
         again: set[int] = set()
         for side, sign in ((0, -1), (1, 1)):
             ids, kinds = step.labels[side], step.provenance[side]
-            for number in np.flatnonzero(np.bincount(ids)).tolist():
-                if number == 0:
-                    continue
-                mine = ids == number
-                tally = self._tallies.setdefault(number, _Tally())
-                tally.provenance += sign * np.bincount(kinds[mine], minlength=len(Provenance))
-                mine = mine[moved]
-                if mine.any() and self._count(tally, places[mine], scores[mine], sign):
+            pairs = np.bincount(ids.astype(np.int64) * len(Provenance) + kinds)
+            for pair in np.flatnonzero(pairs[len(Provenance) :]) + len(Provenance):
+                number, kind = divmod(int(pair), len(Provenance))
+                self._tallies.setdefault(number, _Tally()).provenance[kind] += sign * pairs[pair]
+            for number, mine in _by_id(ids[moved]):
+                if self._count(self._tallies[number], places[mine], scores[mine], sign):
                     again.add(number)
         self._tallies = {n: tally for n, tally in self._tallies.items() if tally.voxels}
         for number in again & self._tallies.keys():
@@ -138,3 +136,14 @@ class FindingTable:
         scores = np.where(inside, self._anomaly[box], -np.inf)
         best = np.unravel_index(int(scores.argmax()), scores.shape)
         tally.highest, tally.peak = float(scores[best]), tuple((start + best).tolist())
+
+
+def _by_id(ids: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Each id but 0 with its positions in `ids` [n]."""
+    if not ids.size:
+        return
+    order = np.argsort(ids, kind="stable")
+    numbers, starts = np.unique(ids[order], return_index=True)
+    for number, mine in zip(numbers.tolist(), np.split(order, starts[1:]), strict=True):
+        if number:
+            yield number, mine

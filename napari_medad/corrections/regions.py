@@ -9,8 +9,10 @@ import numpy as np
 from scipy import ndimage
 from skimage.segmentation import flood
 
+from napari_medad.corrections.correction import MOST_FINDINGS
 from napari_medad.corrections.edit import Box, Edit, flat_positions, margin
-from napari_medad.corrections.provenance import READERS, Provenance
+from napari_medad.corrections.provenance import Provenance
+from napari_medad.corrections.shapes import Report
 from napari_medad.errors import MedadError
 
 if TYPE_CHECKING:
@@ -102,60 +104,125 @@ def ask_medsam(
     return _drawn(correction, "MedSAM", number, place, np.expand_dims(seen, axis))
 
 
-def cut(correction: Correction, threshold: float) -> Edit:
+def cut(
+    correction: Correction,
+    threshold: float,
+    *,
+    minimum_ml: float | None = None,
+    report: Report | None = None,
+) -> Edit:
     """The detector's own voxels at another threshold; what the reader decided stays.
 
-    New voxels join the finding that they touch, the nearest where they touch several;
-    those that touch none become findings of their own. As many as a mask can number are
-    kept, the largest first.
+    New voxels join the finding that they touch, the nearest where they touch several; those
+    that touch none become findings of their own, as many as a mask can number, the largest
+    first.
 
     Parameters
     ----------
     threshold : float
         Voxels of the anomaly map strictly above it are the detector's.
+    minimum_ml : float, optional
+        Findings of their own are at least so large; default: the detection's.
+    report : callable, optional
     """
-    labels, provenance = correction.labels, correction.provenance
-    above = correction.detection.maps["anomaly"] > threshold
-    above &= ~np.isin(provenance, READERS)
-    gone = (provenance == Provenance.DETECTED) & ~above
-    fresh = above & (labels == 0)
-    shape = labels.shape
-    removed = flat_positions(shape, _whole(shape), gone)
-    added = flat_positions(shape, _whole(shape), fresh)
-    where = np.concatenate([removed, added])
-    numbers = np.zeros(where.size, np.uint16)
-    if added.size:
-        numbers[removed.size :] = _joined(correction, fresh, np.where(gone, 0, labels))
-    kinds = np.where(numbers > 0, Provenance.DETECTED, Provenance.BACKGROUND)
-    return Edit(f"threshold {threshold:.4g}", where, numbers, kinds, None, correction.revision)
+    scores, provenance = correction.detection.maps["anomaly"], correction.provenance
+    fresh, gone, size = np.zeros(provenance.shape, bool), [], provenance[0].size
+    for z, (plane, kinds) in enumerate(zip(scores, provenance, strict=True)):
+        above = plane > threshold
+        np.logical_and(above, kinds == Provenance.BACKGROUND, out=fresh[z])
+        gone.append(np.flatnonzero((kinds == Provenance.DETECTED) & ~above) + z * size)
+        if report is not None:
+            report(z, 2 * len(scores))
+    removed = np.concatenate(gone)
+    smallest = correction.detection.minimum_ml if minimum_ml is None else minimum_ml
+    added, numbers = _joined(correction, fresh, threshold, smallest, report)
+    parts = (removed.size, added.size)
+    return Edit(
+        f"threshold {threshold:.4g}",
+        np.concatenate([removed, added]),
+        np.concatenate([np.zeros(removed.size, np.uint16), numbers]),
+        np.repeat(np.array([Provenance.BACKGROUND, Provenance.DETECTED], np.uint8), parts),
+        None,
+        correction.revision,
+    )
 
 
-def _joined(correction: Correction, fresh: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Ids of the fresh voxels, in flat order, given the labels that stay."""
-    pieces = cc3d.connected_components(fresh, connectivity=26)
-    numbers = np.zeros(int(pieces.max()) + 1, np.int64)
-    about = cc3d.statistics(pieces)
-    out = np.zeros(pieces.shape, np.uint16)
-    alone = []
-    for piece, found in enumerate(about["bounding_boxes"][1:], start=1):
-        box = margin(found, labels.shape, np.ones(3))
-        mine, near = pieces[box] == piece, labels[box]
-        touching = np.unique(near[ndimage.binary_dilation(mine, np.ones((3, 3, 3))) & (near > 0)])
-        if touching.size == 0:
-            alone.append(piece)
-        elif touching.size == 1:
-            out[box][mine] = touching[0]
-        else:
-            _, nearest = ndimage.distance_transform_edt(
-                near == 0, sampling=correction.volume.spacing, return_indices=True
-            )
-            out[box][mine] = near[tuple(nearest)][mine]
-    alone.sort(key=lambda piece: -int(about["voxel_counts"][piece]))
-    first = correction.free_id(max(1, len(alone)))
-    numbers[alone] = np.arange(first, first + len(alone))
-    lone = numbers[pieces]
-    np.copyto(out, lone, where=lone > 0, casting="unsafe")
-    return out[fresh]
+def _joined(
+    correction: Correction,
+    fresh: np.ndarray,
+    threshold: float,
+    smallest_ml: float,
+    report: Report | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Flat positions and ids of fresh voxels that join a finding or make one."""
+    boxes = ndimage.find_objects(fresh.view(np.uint8))
+    if not boxes:
+        return np.zeros(0, np.int64), np.zeros(0, np.uint16)
+    box = margin(boxes[0], fresh.shape, np.ones(3))
+    crumbs = (correction.provenance[box] == Provenance.DETECTED) & (
+        correction.detection.maps["anomaly"][box] <= threshold
+    )
+    staying = np.where(crumbs, 0, correction.labels[box])
+    pieces = cc3d.connected_components(fresh[box], connectivity=26)
+    places = np.nonzero(pieces)
+    owners = pieces[places]
+    sizes = np.bincount(owners)
+    highest, lowest = _touched(places, owners, staying, report)
+    numbers = np.where(highest == lowest, highest, 0)
+    large = sizes * correction.volume.voxel_volume >= smallest_ml - 1e-9
+    alone = np.flatnonzero((highest == 0) & large & (sizes > 0))
+    first = correction.free_id()
+    alone = alone[np.argsort(-sizes[alone], kind="stable")][: MOST_FINDINGS - first + 1]
+    numbers[alone] = np.arange(first, first + alone.size)
+    ids = numbers[owners]
+    several = np.flatnonzero(highest != lowest).tolist()
+    boxes = ndimage.find_objects(pieces) if several else []
+    for piece in several:
+        near = margin(boxes[piece - 1], pieces.shape, np.ones(3))
+        mine = owners == piece
+        at = tuple(along[mine] - part.start for along, part in zip(places, near, strict=True))
+        ids[mine] = _nearest(staying[near], correction.volume.spacing)[at]
+    start = tuple(along + part.start for along, part in zip(places, box, strict=True))
+    flat = np.ravel_multi_index(start, fresh.shape)
+    return flat[ids > 0], ids[ids > 0].astype(np.uint16)
+
+
+def _touched(
+    places: tuple[np.ndarray, ...], owners: np.ndarray, labels: np.ndarray, report: Report | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Highest and lowest id that each piece touches; 0 where it touches none.
+
+    Parameters
+    ----------
+    places : tuple of ndarray [n]
+        Voxels of all pieces.
+    owners : ndarray [n]
+        The piece of each.
+    labels : ndarray [z, y, x]
+    """
+    padded = np.pad(labels, 1).reshape(-1)
+    shape = tuple(n + 2 for n in labels.shape)
+    flat = np.ravel_multi_index(tuple(along + 1 for along in places), shape)
+    nothing = MOST_FINDINGS + 1
+    high, low = np.zeros(flat.size, np.int32), np.full(flat.size, nothing, np.int32)
+    steps = [np.ravel_multi_index(step, shape) for step in np.ndindex(3, 3, 3)]
+    for done, step in enumerate(steps):
+        if report is not None:
+            report(len(steps) + done, 2 * len(steps))
+        found = padded[flat + (step - steps[len(steps) // 2])]
+        np.maximum(high, found, out=high)
+        np.minimum(low, found, out=low, where=found > 0)
+    count = int(owners.max()) + 1
+    highest, lowest = np.zeros(count, np.int32), np.full(count, nothing, np.int32)
+    np.maximum.at(highest, owners, high)
+    np.minimum.at(lowest, owners, low)
+    return highest, np.where(lowest == nothing, 0, lowest)
+
+
+def _nearest(labels: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
+    """Id of the nearest labelled voxel, for every voxel."""
+    _, places = ndimage.distance_transform_edt(labels == 0, sampling=spacing, return_indices=True)
+    return labels[tuple(places)]
 
 
 def _drawn(correction: Correction, what: str, number: int, box: Box, region: np.ndarray) -> Edit:
@@ -163,7 +230,3 @@ def _drawn(correction: Correction, what: str, number: int, box: Box, region: np.
     free = region & (correction.labels[box] == 0)
     where = flat_positions(correction.labels.shape, box, free)
     return Edit(what, where, number, int(Provenance.DRAWN), revision=correction.revision)
-
-
-def _whole(shape: tuple[int, ...]) -> Box:
-    return tuple(slice(0, n) for n in shape)

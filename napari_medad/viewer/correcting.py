@@ -243,9 +243,12 @@ class Correcting(QObject):
         if self.form.drawing.tool == "move":
             self.take("brush")
 
-    def cut(self, threshold: float) -> bool:
+    def cut(self, threshold: float, minimum_ml: float) -> bool:
         """The detector's own voxels at another threshold; False where something else runs."""
-        return self.make_later("Cutting …", lambda c, report: regions.cut(c, threshold))
+        return self.make_later(
+            "Cutting …",
+            lambda c, report: regions.cut(c, threshold, minimum_ml=minimum_ml, report=report),
+        )
 
     def undo(self) -> None:
         """Take the latest step back."""

@@ -10,7 +10,7 @@ import pytest
 from napari_medad.backbones.medsam.prompts import Box
 from napari_medad.corrections import regions, strokes, verdicts
 from napari_medad.corrections.provenance import Provenance
-from napari_medad.errors import MedadError
+from napari_medad.errors import Cancelled, MedadError
 
 
 @pytest.fixture
@@ -67,6 +67,40 @@ def test_new_voxels_between_two_findings_join_the_nearer(correction_of: Callable
     correction.apply(regions.cut(correction, 0.3))
     assert correction.labels[1, 1, :5].tolist() == [1, 1, 1, 1, 1]
     assert correction.labels[1, 1, 5:].tolist() == [2, 2, 2, 2]
+
+
+def test_noise_makes_no_findings_below_the_smallest(correction_of: Callable) -> None:
+    rng = np.random.default_rng(0)
+    scores = np.where(rng.random((30, 40, 40)) > 0.97, 0.4, 0).astype(np.float32)
+    scores[3:6, 3:6, 3:6] = 0.9
+    scores[20:23, 20:23, 20:23] = 0.45
+    correction = correction_of(scores)
+    correction.apply(regions.cut(correction, 0.3, minimum_ml=0.020))
+    assert correction.ids == [1, 2]
+    assert correction.finding(2).volume_ml >= 0.027
+    assert (correction.labels[20:23, 20:23, 20:23] == 2).all()
+
+
+def test_the_largest_are_numbered_where_numbers_run_out(correction_of: Callable) -> None:
+    scores = np.zeros((3, 3, 30), np.float32)
+    scores[1, 1, [1, 5, 9, 10, 11, 20, 21]] = 0.4
+    correction = correction_of(scores)
+    correction.apply(strokes.paint(correction, [[1, 1, 28]], 0.4, 65533))
+    correction.apply(regions.cut(correction, 0.3))
+    row = correction.labels[1, 1]
+    assert (row[9:12] == 65534).all()
+    assert (row[20:22] == 65535).all()
+    assert not row[:9].any()
+
+
+def test_a_cut_can_be_stopped(correction_of: Callable, stairs) -> None:
+    correction = correction_of(stairs)
+
+    def stop(done: int, total: int) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        regions.cut(correction, 0.3, report=stop)
 
 
 class SeesTheBox:

@@ -195,7 +195,7 @@ class CorrectDock(QWidget):
             detection is not None
             and detection.maps is correction.detection.maps
             and detection.threshold != self._threshold
-            and self.editing.cut(detection.threshold)
+            and self.editing.cut(detection.threshold, detection.minimum_ml)
         ):
             self._threshold = detection.threshold
 
