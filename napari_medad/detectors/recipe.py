@@ -88,6 +88,15 @@ class TrainingOptions(Settings):
     )
     seed: int = Field(0, ge=0, title="Random seed")
     workers: int = Field(0, ge=0, title="Loader processes")
+    blend: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        title="Share of the new weights",
+        description="In the final ones, where a training began from others: a half keeps most of "
+        "what was known (WiSE-FT, Wortsman et al. 2022)",
+        json_schema_extra={"advanced": True},
+    )
     precision: Literal["auto", "bf16", "fp32"] = Field("auto", title="Precision")
     held_out_share: float = Field(
         0.1,

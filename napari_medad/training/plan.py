@@ -139,7 +139,7 @@ class Plan:
             )
         options = wanted.parse({**held.options, **wanted.chosen()})
         now = options.model_dump(mode="json")
-        changed = next((key for key in now if now[key] != held.options.get(key)), None)
+        changed = next((key for key in now if now[key] != held.options.get(key, now[key])), None)
         if changed is not None:
             raise MedadError(
                 f"The training in {folder.path} began with {changed}={held.options.get(changed)}; "
@@ -150,7 +150,9 @@ class Plan:
                 f"The training in {folder.path} began from the weights {held.weights}; resume it "
                 "without naming others."
             )
-        plan = cls._of(replace(wanted, weights=held.weights), options, None, held.empty, look)
+        begun = replace(wanted, weights=held.weights)
+        start = begun.beginning()[1] if options.blend < 1 else None  # mixed in at the end
+        plan = cls._of(begun, options, start, held.empty, look)
         if plan.request.examples != held.examples:
             raise MedadError(
                 f"The data are not those that the training in {folder.path} began with; give the "

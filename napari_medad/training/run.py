@@ -247,6 +247,7 @@ class Run:
         """Calibrate, and write the model folder."""
         if self.fabric.is_global_zero:
             self.save()
+            self._blend()
             self._tell("Calibrating on the held-out images.")
             with self._evaluating():
                 calibration = self.recipe.calibrate(self.network)
@@ -261,6 +262,16 @@ class Run:
             self.folder.finish()
         self.fabric.barrier()
         return ModelFolder.read(self.folder.path, self.plan.request.detector)
+
+    def _blend(self) -> None:
+        """Mix the learned weights with those that the run began from."""
+        share, start = self.options.blend, self.plan.start
+        if start is None or share == 1:
+            return
+        held = self.network.state_dict()
+        for key, tensor in held.items():
+            if key in start and tensor.is_floating_point():
+                tensor.lerp_(start[key].to(tensor), 1 - share)
 
     def _record(self) -> dict[str, Any]:
         """How the model came about. Holds no path and no patient."""

@@ -18,6 +18,8 @@ from napari_medad.weights.model_folder import ModelFolder
 if TYPE_CHECKING:
     from napari_medad.training.run import Slice
 
+BLEND = 0.5
+"""Share of the lesson in the new weights: measured to keep what was known on other scans."""
 CASES = 3
 """Corrected scans up to which a lesson has all of its epochs; more of them take fewer."""
 
@@ -41,8 +43,9 @@ def teach(
 ) -> ModelFolder:
     """Teach a trained detector what a person has corrected; the old weights stay as they are.
 
-    The lesson takes about a minute for a scan or a few. Where the detector makes synthetic
-    images, half of what it sees are these, so that it does not forget.
+    The lesson takes about a minute for a scan or a few. So that nothing is forgotten, half of
+    what the detector sees are synthetic images, where it makes such, and the new weights are
+    the mean of the old and the learned ones.
 
     Parameters
     ----------
@@ -103,7 +106,8 @@ def lesson(name: str, scans: int, weights: str = "auto") -> tuple[Weights, dict[
     begin = find_weights(name, weights, card.weights)
     if begin.path is None:
         raise MedadError(f"Random weights of '{name}' know nothing to build on; train it first.")
-    options = {**_trained_with(name, begin.path), **(card.recipe_type().lesson or {})}
+    chosen = {"blend": BLEND, **(card.recipe_type().lesson or {})}
+    options = {**_trained_with(name, begin.path), **chosen}
     epochs = int(options.get("epochs", 1))
     return begin, {**options, "epochs": max(1, round(epochs * min(1.0, CASES / scans)))}
 

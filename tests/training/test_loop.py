@@ -375,3 +375,19 @@ def test_moe_learns_and_resumes_exactly(tmp_path: Path) -> None:
     rows = rows_of(whole.path)
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
     assert whole.facts["tasks"]
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_new_weights_lie_between_the_old_and_the_learned(tmp_path: Path, stopped: bool) -> None:
+    """Also where the run was stopped and resumed."""
+    first = str(medad.train("toy", "synthetic", tmp_path / "first", options={"seed": 5}).path)
+    learned = medad.train("toy", "synthetic", tmp_path / "all", weights=first).tensors()
+    out, mixed = tmp_path / "mixed", {"blend": 0.25}
+    if stopped:
+        with pytest.raises(medad.Cancelled):
+            medad.train("toy", "synthetic", out, weights=first, options=mixed, progress=Stop(7))
+    medad.train("toy", "synthetic", out, weights=first, options=mixed, resume=stopped)
+    old, new = weights_of(Path(first)), weights_of(out)
+    for key, tensor in new.items():
+        torch.testing.assert_close(tensor, old[key] + 0.25 * (learned[key] - old[key]))
+    assert not torch.allclose(learned["weight"], old["weight"])
