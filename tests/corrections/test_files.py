@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import signal
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -108,28 +107,38 @@ def test_a_recovery_holds_the_same(edited: Correction, tmp_path: Path) -> None:
     same(load_recovery(edited.detection, tmp_path / "case.npz"), edited)
 
 
-def test_a_recovery_outlives_a_kill(tmp_path: Path, edited: Correction) -> None:
-    """A process that saves again and again is killed; what it leaves can be read."""
-    path = tmp_path / "case.npz"
-    save_recovery(edited, path)
-    child = (
-        "import sys, numpy as np\n"
-        "from pathlib import Path\n"
-        "from napari_medad.atomic import replacing\n"
-        "held = dict(np.load(sys.argv[1]))\n"
-        "print('ready', flush=True)\n"
-        "while True:\n"
-        "    with replacing(sys.argv[1]) as part, part.open('wb') as stream:\n"
-        "        np.savez(stream, **held)\n"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", child, str(path)], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout.readline() == "ready\n"
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
-    same(load_recovery(edited.detection, path), edited)
+PAINTS_ON = """
+import pickle, sys
+from pathlib import Path
+from napari_medad.corrections import strokes
+from napari_medad.corrections.correction import Correction
+from napari_medad.corrections.files import save_recovery
+
+correction = Correction.of(pickle.loads(Path(sys.argv[1]).read_bytes()))
+for x in range(10**6):
+    correction.apply(strokes.paint(correction, [[x // 16 % 12, 12, x % 16]], 0.4, 3))
+    save_recovery(correction, sys.argv[2])
+    print(len(correction.log), flush=True)
+"""
+
+
+def test_a_recovery_outlives_a_kill(
+    detected: Callable[..., Detection], two_cubes: np.ndarray, tmp_path: Path
+) -> None:
+    """A process that paints and saves itself is killed; every stroke it had saved is there."""
+    detection, path = detected(two_cubes), tmp_path / "case.npz"
+    held = tmp_path / "detection.pickle"
+    held.write_bytes(pickle.dumps(detection))
+    command = [sys.executable, "-c", PAINTS_ON, str(held), str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for _ in range(40):
+            saved = int(process.stdout.readline())
+        process.kill()
+    recovered = load_recovery(detection, path)
+    strokes_kept = len(recovered.log)
+    assert strokes_kept >= saved == 40
+    drawn = np.flatnonzero(recovered.labels[:, 12].ravel() == 3)
+    assert drawn.tolist() == list(range(strokes_kept))
 
 
 @pytest.mark.parametrize("load", [load_correction, load_recovery])
