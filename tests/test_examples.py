@@ -63,7 +63,12 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_example_is_tested():
     scripts = {path.stem for path in EXAMPLES.glob("*.py")}
-    assert scripts == {"detect_a_study", "evaluate_a_map", "train_on_your_normals"}
+    assert scripts == {
+        "correct_a_detection",
+        "detect_a_study",
+        "evaluate_a_map",
+        "train_on_your_normals",
+    }
 
 
 def test_detect_a_study(small_sample, tmp_path, capsys):
@@ -71,6 +76,16 @@ def test_detect_a_study(small_sample, tmp_path, capsys):
     assert "synthetic-patient_hyperintensity_anomaly.nii.gz" in {path.name for path in written}
     assert all(path.is_file() for path in written)
     assert "mL at" in capsys.readouterr().out
+
+
+def test_correct_a_detection(small_sample, tmp_path, capsys):
+    same, *gone = example("correct_a_detection").main(tmp_path)
+    assert (same.kind, same.before, same.after) == ("same", (1,), (1,))
+    assert same.growth_ml > 0
+    assert gone
+    assert {change.kind for change in gone} == {"gone"}
+    assert "accept 1:" in capsys.readouterr().out
+    assert len(list((tmp_path / "results").glob("*_corrected.nii.gz"))) == 1
 
 
 def test_evaluate_a_map(capsys):
