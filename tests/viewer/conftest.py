@@ -15,6 +15,11 @@ import pytest
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
+from napari_medad.inference.run import detect
+from napari_medad.results.detection import Detection
+from napari_medad.viewer.app import show_detection
+from napari_medad.viewer.docks.correct import CorrectDock
+from napari_medad.viewer.layers import add_study
 from napari_medad.viewer.worker import Work
 from napari_medad.volumes.phantom import make_brain
 from napari_medad.volumes.study import Study
@@ -49,6 +54,35 @@ def wait_until(qapp: QApplication) -> Callable[[Callable[[], bool], float], None
         qapp.processEvents()
 
     return wait
+
+
+@pytest.fixture(autouse=True)
+def _own_recovery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDAD_RECOVERY", str(tmp_path / "recovery"))
+
+
+@pytest.fixture(scope="session")
+def detection(small_study: Study) -> Detection:
+    """Some findings of the baseline."""
+    return detect(small_study, "hyperintensity", threshold="quantile:0.9", minimum_ml=0.2)
+
+
+@pytest.fixture
+def dock(viewer, small_study: Study, detection: Detection) -> CorrectDock:
+    """The dock on a viewer that shows a detection."""
+    add_study(viewer, small_study)
+    show_detection(viewer, detection)
+    dock = CorrectDock(viewer, confirm=lambda _: True)
+    viewer.window.add_dock_widget(dock, name="Correct")
+    return dock
+
+
+@pytest.fixture
+def begun(dock: CorrectDock, wait_until: Callable) -> CorrectDock:
+    """The dock with a correction begun."""
+    dock.begin()
+    wait_until(lambda: dock.correction is not None and not dock.editing.work.running)
+    return dock
 
 
 @pytest.fixture
