@@ -16,11 +16,11 @@ from napari_medad.errors import Cancelled, MedadError
 from napari_medad.inference.progress import Progress
 from napari_medad.results.findings import Finding
 from napari_medad.results.measurements import Diameters
+from napari_medad.viewer.correction_keys import correction_keys
 from napari_medad.viewer.correction_layers import CorrectionLayers
 from napari_medad.viewer.medsam_tool import MedsamTool
 from napari_medad.viewer.navigation import go_to
 from napari_medad.viewer.parts.correction_form import CorrectionForm
-from napari_medad.viewer.parts.shortcuts import Shortcut
 from napari_medad.viewer.session import Session
 from napari_medad.viewer.worker import Work
 
@@ -48,7 +48,8 @@ class Correcting(QObject):
         self.layers: CorrectionLayers | None = None
         self.work = Work(self)
         self.medsam = MedsamTool(viewer, self.ask_medsam)
-        self.form = CorrectionForm(self.shortcuts())
+        self.shortcuts = correction_keys(self)
+        self.form = CorrectionForm(self.shortcuts)
         self.span = 1.0
         self._after: Callable[[Any], None] = lambda result: None
         self._connect()
@@ -80,6 +81,12 @@ class Correcting(QObject):
         for name, act in acts.items():
             form.buttons[name].clicked.connect(lambda _=False, act=act: act())
         form.table.chosen.connect(self._on_chosen)
+        form.table.named.connect(
+            lambda number, text: self._typed(lambda c: verdicts.name(c, [number], text))
+        )
+        form.table.renumbered.connect(
+            lambda number, new: self._typed(lambda c: verdicts.renumber(c, number, new))
+        )
         form.shapes.wanted.connect(self.reshape)
         form.provenance_box.toggled.connect(self._show_provenance)
         form.diameters_box.toggled.connect(lambda on: self._measure())
@@ -90,29 +97,6 @@ class Correcting(QObject):
         drawing.protect_box.toggled.connect(self._protect)
         drawing.new_button.clicked.connect(self.new_finding)
         self.viewer.dims.events.order.connect(lambda event: self._size())
-
-    def shortcuts(self) -> list[Shortcut]:
-        """A key for each step of the loop."""
-        return [
-            Shortcut("Alt-N", "Next finding", lambda: self.session.step(1)),
-            Shortcut("Alt-P", "Previous finding", lambda: self.session.step(-1)),
-            Shortcut("Alt-A", "Accept", self.accept),
-            Shortcut("Alt-R", "Reject", self.reject),
-            Shortcut("Alt-M", "Merge", self.merge),
-            Shortcut("Alt-S", "Split into parts", self.split),
-            Shortcut("Alt-I", "Fill between slices", lambda: self.reshape("between", 0.0)),
-            Shortcut("Alt-Up", "Threshold up", lambda: self.session.nudge(1)),
-            Shortcut("Alt-Down", "Threshold down", lambda: self.session.nudge(-1)),
-            Shortcut("Alt-G", "New finding", self.new_finding),
-            Shortcut("Alt-B", "Brush", lambda: self.take("brush")),
-            Shortcut("Alt-E", "Eraser", lambda: self.take("eraser")),
-            Shortcut("Alt-D", "Wand", lambda: self.take("wand")),
-            Shortcut("Alt-Q", "Move", lambda: self.take("move")),
-            Shortcut("[", "Smaller brush"),
-            Shortcut("]", "Larger brush"),
-            Shortcut("Control-Z", "Undo", self.undo),
-            Shortcut("Control-Shift-Z", "Redo", self.redo),
-        ]
 
     def say(self, text: str, kind: str = "plain") -> None:
         """Tell how something went."""
@@ -201,6 +185,12 @@ class Correcting(QObject):
         waiting = [f.id for f in self.correction.findings if f.state in UNSEEN]
         if waiting:
             self.session.select(next((n for n in waiting if n > max(ids)), waiting[0]))
+
+    def _typed(self, edit: Callable[[Correction], Edit]) -> None:
+        """Make what was typed into the table, or show again what was there."""
+        self.make(edit)
+        if self.correction is not None:
+            self._show_all(self.correction)
 
     def merge(self) -> None:
         """Make one of the chosen findings."""

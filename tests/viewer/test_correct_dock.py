@@ -43,10 +43,10 @@ def test_it_begins_with_the_detections_findings(begun: CorrectDock, detection: D
 
 def test_every_step_has_a_key(begun: CorrectDock) -> None:
     keys = {str(key) for key in begun.viewer.keymap}
-    listed = [s for s in begun.editing.shortcuts() if s.act is not None]
+    listed = [s for s in begun.editing.shortcuts if s.act is not None]
     for shortcut in listed:
         assert shortcut.key.replace("-", "+").replace("Control", "Ctrl") in keys
-    about = {s.about for s in begun.editing.shortcuts()}
+    about = {s.about for s in begun.editing.shortcuts}
     assert about >= {"Next finding", "Previous finding", "Accept", "Reject", "Brush", "Undo"}
     assert about >= {"Threshold up", "Threshold down"}
 

@@ -7,11 +7,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 
 from napari_medad.corrections.correction import Correction
 from napari_medad.corrections.provenance import Provenance
 from napari_medad.viewer.correction_layers import _changed
 from napari_medad.viewer.docks.correct import CorrectDock
+from napari_medad.viewer.parts.corrected_table import COLUMNS
 from napari_medad.viewer.session import session_of
 
 
@@ -108,6 +110,21 @@ def test_merge_name_and_split_from_the_table(begun: CorrectDock, wait_until: Cal
     begun.form.table.choose([])
     begun.form.buttons["merge"].click()
     assert "two findings or more" in begun.form.notice.text()
+
+
+def test_names_and_numbers_are_typed_into_the_table(begun: CorrectDock) -> None:
+    table = begun.form.table
+    volume = begun.correction.finding(1).volume_ml
+    table.item(0, list(COLUMNS).index("Category")).setText("glioma")
+    assert begun.correction.finding(1).category == "glioma"
+    table.item(0, 0).setData(Qt.ItemDataRole.DisplayRole, 3)
+    assert begun.correction.finding(3).volume_ml == volume
+    assert begun.correction.finding(3).category == "glioma"
+    assert begun.correction.history.done[-1].what == "renumber 1 to 3"
+    table.item(0, 0).setData(Qt.ItemDataRole.DisplayRole, 0)
+    assert "cannot be 0" in begun.form.notice.text()
+    assert table.item(0, 0).data(Qt.ItemDataRole.DisplayRole) == 1
+    assert not table.item(0, 1).flags() & Qt.ItemFlag.ItemIsEditable
 
 
 def test_shapes_change_in_a_thread(begun: CorrectDock, wait_until: Callable) -> None:

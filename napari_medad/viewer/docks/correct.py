@@ -70,7 +70,7 @@ class CorrectDock(QWidget):
         self.start.forget_button.clicked.connect(self.forget)
         self.form.buttons["save"].clicked.connect(self._save)
         self.form.buttons["done"].clicked.connect(self.done)
-        bind(self.viewer, self.editing.shortcuts())
+        bind(self.viewer, self.editing.shortcuts)
 
     @property
     def correction(self) -> Correction | None:
@@ -98,6 +98,13 @@ class CorrectDock(QWidget):
     def open(self, folder: Path) -> None:
         """Go on with a correction that was saved."""
         self._load("Opening …", lambda found: load_correction(found, folder))
+
+    def resume(self, correction: Correction) -> None:
+        """Go on with a correction that was read already."""
+        if self.correction is None:
+            detection = correction.detection
+            levels = threshold_levels(detection.maps["anomaly"], detection.foreground)
+            self._on_begun((correction, float(levels[-1] - levels[0])))
 
     def forget(self) -> None:
         """Drop what was saved by itself, after asking."""

@@ -12,14 +12,15 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableW
 from napari_medad.corrections.finding_table import CorrectedFinding
 
 COLUMNS = {
-    "#": "Number of the finding, in the colour that it has in the scan",
+    "#": "Number of the finding, in the colour that it has in the scan; a double click changes it",
     "mL": "Volume in millilitres",
     "Max": "Highest anomaly score",
     "Slices": "First and last axial slice",
     "State": "detected: as the detector drew it; edited: part of it by hand; confirmed: accepted; "
     "drawn: all by hand",
-    "Category": "What the finding is",
+    "Category": "What the finding is; a double click changes it",
 }
+EDITABLE = ("#", "Category")
 
 
 class CorrectedTable(QTableWidget):
@@ -29,9 +30,15 @@ class CorrectedTable(QTableWidget):
     -------
     chosen : list of int
         Findings that the user has selected, in the order of the rows.
+    named : int, str
+        A finding and the category that was typed into its row.
+    renumbered : int, int
+        A finding and the number that was typed into its row.
     """
 
     chosen = Signal(list)
+    named = Signal(int, str)
+    renumbered = Signal(int, int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(0, len(COLUMNS), parent)
@@ -41,10 +48,11 @@ class CorrectedTable(QTableWidget):
         self.setHorizontalHeaderLabels(list(COLUMNS))
         for column, tip in enumerate(COLUMNS.values()):
             self.horizontalHeaderItem(column).setToolTip(tip)
+        triggers = QAbstractItemView.EditTrigger
+        self.setEditTriggers(triggers.DoubleClicked | triggers.EditKeyPressed)
         self.verticalHeader().setVisible(False)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         header = self.horizontalHeader()
         header.setStyleSheet("QHeaderView::section { padding: 3px 5px; }")
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
@@ -52,6 +60,7 @@ class CorrectedTable(QTableWidget):
         self.setSortingEnabled(True)
         self.sortItems(0)
         self.itemSelectionChanged.connect(self._on_selection)
+        self.itemChanged.connect(self._on_edited)
 
     @property
     def ids(self) -> list[int]:
@@ -83,10 +92,12 @@ class CorrectedTable(QTableWidget):
 
     def update_rows(self, findings: Iterable[CorrectedFinding]) -> None:
         """Write rows that are there already again."""
+        self._filling = True
         self.setSortingEnabled(False)
         for finding in findings:
             self._write(finding)
         self.setSortingEnabled(True)
+        self._filling = False
 
     def choose(self, ids: Iterable[int]) -> None:
         """Select findings; those that are not there are left out."""
@@ -107,7 +118,9 @@ class CorrectedTable(QTableWidget):
             finding.category,
         )
         items = self._items[finding.id]
-        for item, value in zip(items, values, strict=True):
+        for column, item, value in zip(COLUMNS, items, values, strict=True):
+            if column not in EDITABLE:
+                item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsEditable)
             item.setData(Qt.ItemDataRole.DisplayRole, value)
             if not isinstance(value, str):
                 item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
@@ -118,3 +131,12 @@ class CorrectedTable(QTableWidget):
     def _on_selection(self) -> None:
         if not self._filling:
             self.chosen.emit(self.ids)
+
+    def _on_edited(self, item: QTableWidgetItem) -> None:
+        if self._filling:
+            return
+        number = next((n for n, row in self._items.items() if any(i is item for i in row)), 0)
+        if number and item is self._items[number][0]:
+            self.renumbered.emit(number, int(item.data(Qt.ItemDataRole.DisplayRole)))
+        elif number:
+            self.named.emit(number, item.text())
