@@ -58,6 +58,7 @@ class CorrectionLayers:
         self.mask.undo = correction.undo
         self.mask.redo = correction.redo
         self.mask.events.paint.connect(self._on_paint)
+        self.mask.events.data.connect(self._keep_data)
         self.mask.mouse_drag_callbacks.append(self._on_press)
         correction.changed.connect(self._on_step)
 
@@ -131,6 +132,11 @@ class CorrectionLayers:
         self._painting = False
         self.mask._undo_history.clear()  # the correction keeps it
 
+    def _keep_data(self, event: Any = None) -> None:
+        """Stay on the correction's own array, whatever the layer's menu converts it to."""
+        if self.mask.data is not self.correction.labels:
+            self.mask.data = self.correction.labels
+
     def _on_step(self, step: Step) -> None:
         if not self._painting and step.where.size:
             self.mask.refresh(extent=False, highlight=False, thumbnail=False)
@@ -197,6 +203,7 @@ class CorrectionLayers:
         """Follow the correction no more and remove the layers."""
         self.correction.changed.disconnect(self._on_step)
         self.mask.events.paint.disconnect(self._on_paint)
+        self.mask.events.data.disconnect(self._keep_data)
         for layer in (self.mask, self.provenance, self.diameters):
             if layer is not None and layer in self.viewer.layers:
                 self.viewer.layers.remove(layer)

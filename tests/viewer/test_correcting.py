@@ -62,6 +62,14 @@ def test_naparis_brush_is_a_step_of_the_correction(begun: CorrectDock) -> None:
     assert len(np.argwhere(correction.labels != before)) == len(found)
 
 
+def test_a_converted_layer_stays_the_corrections(begun: CorrectDock) -> None:
+    mask = begun.editing.layers.mask
+    mask.data = mask.data.astype(np.int32)  # as the layer's menu does
+    assert mask.data is begun.correction.labels
+    brush(begun, free_place(begun), label=9)
+    assert 9 in begun.correction.ids
+
+
 def test_the_brush_is_sized_in_millimetres(begun: CorrectDock) -> None:
     layers = begun.editing.layers
     begun.form.drawing.size_box.setValue(15.0)
