@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from napari_medad.detectors.registry import load_detector
     from napari_medad.errors import Cancelled, MedadError
     from napari_medad.evaluation.case import evaluate
+    from napari_medad.export.run import export
     from napari_medad.inference.run import detect, detect_all
     from napari_medad.results.followup import follow_up
+    from napari_medad.results.loading import load_detection
     from napari_medad.training.loop import train
     from napari_medad.volumes.reader import read_study
 else:
-    from napari_medad import detectors
+    from napari_medad import detectors, export
 
 try:
     __version__ = version("napari-medad")
@@ -31,6 +33,7 @@ _HOMES = {
     "detect_all": ("napari_medad.inference.run", "detect_all"),
     "evaluate": ("napari_medad.evaluation.case", "evaluate"),
     "follow_up": ("napari_medad.results.followup", "follow_up"),
+    "load_detection": ("napari_medad.results.loading", "load_detection"),
     "load_detector": ("napari_medad.detectors.registry", "load_detector"),
     "read_study": ("napari_medad.volumes.reader", "read_study"),
     "train": ("napari_medad.training.loop", "train"),
@@ -42,7 +45,9 @@ __all__ = [
     "detect_all",
     "detectors",
     "evaluate",
+    "export",
     "follow_up",
+    "load_detection",
     "load_detector",
     "read_study",
     "train",

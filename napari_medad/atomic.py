@@ -49,6 +49,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
 def replacing_files(folder: str | Path) -> Iterator[Path]:
     """Give a temporary folder; move its files into `folder` when the block succeeds.
 
+    Files in folders of the temporary one come into folders of the same names.
+
     So a set of files that belong together appears as a whole, in the order of writing, or
     not at all, and an older set survives a failure.
 
@@ -66,10 +68,18 @@ def replacing_files(folder: str | Path) -> Iterator[Path]:
         raise MedadError(f"{folder} cannot be written: {error.strerror or error}.") from None
     try:
         yield staging
-        for part in sorted(staging.iterdir(), key=lambda p: p.stat().st_mtime_ns):
-            part.replace(folder / part.name)
+        parts = (p for p in staging.rglob("*") if p.is_file())
+        for part in sorted(parts, key=lambda p: p.stat().st_mtime_ns):
+            place = folder / part.relative_to(staging)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            part.replace(place)
     except MedadError as error:
         raise MedadError(str(error).replace(str(staging), str(folder))) from None
+    except OSError as error:
+        raise MedadError(
+            f"{folder} was not written: {error.strerror or error}; free space or choose "
+            "another folder."
+        ) from None
     finally:
         shutil.rmtree(staging, ignore_errors=True)
         if made and not any(folder.iterdir()):

@@ -15,6 +15,7 @@ import typer
 from napari_medad.cli.benchmark import benchmark
 from napari_medad.cli.console import complain, note, say
 from napari_medad.cli.detection import detect, detectors
+from napari_medad.cli.exporting import export
 from napari_medad.cli.followup import followup
 from napari_medad.cli.learning import evaluate, train
 from napari_medad.cli.teaching import teach
@@ -37,6 +38,7 @@ app.command()(detect)
 app.command()(train)
 app.command()(teach)
 app.command()(evaluate)
+app.command()(export)
 app.command()(followup)
 app.command()(benchmark)
 app.add_typer(weights, name="weights")

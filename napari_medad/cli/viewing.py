@@ -20,11 +20,20 @@ def demo() -> None:
 
 def open_input(
     source: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="Image file, study folder or DICOM series.")
+        Path,
+        typer.Argument(
+            metavar="INPUT", help="Image file, study folder, DICOM series or saved session."
+        ),
     ],
 ) -> None:
-    """Open a scan in napari with the MedAD docks."""
-    _viewer().open_study(source)
+    """Open a scan or a saved session in napari with the MedAD docks."""
+    from napari_medad.export.session_file import is_session
+
+    viewer = _viewer()
+    if is_session(source):
+        viewer.open_saved(source)
+    else:
+        viewer.open_study(source)
 
 
 def _viewer() -> ModuleType:

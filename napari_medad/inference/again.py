@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from napari_medad.detectors.registry import load_detector
@@ -10,8 +9,8 @@ from napari_medad.errors import MedadError
 from napari_medad.inference.progress import Callback
 from napari_medad.inference.run import detect
 from napari_medad.results.detection import Detection
+from napari_medad.results.loading import study_of
 from napari_medad.results.run_record import RunRecord, WeightsRecord, sha256_of
-from napari_medad.volumes.reader import read_study
 from napari_medad.volumes.study import Study
 from napari_medad.weights.installed import installed_weights
 
@@ -57,7 +56,11 @@ def detect_again(
         precision=precision or record.precision,
         **record.settings,
     )
-    study = _study(record, source)
+    if source is None and any(held.path is None for held in record.sources):
+        raise MedadError(
+            "The run's volumes were made in memory, so it cannot be repeated without an INPUT."
+        )
+    study = study_of(record, source)
     if not force:
         _refuse_changes(record, study, detector.weights)
     return detect(
@@ -71,21 +74,6 @@ def detect_again(
         seed=record.seed,
         progress=progress,
     )
-
-
-def _study(record: RunRecord, source: str | Path | None) -> Study:
-    """What the run looked at, with its case and volume names, wherever it lies now."""
-    frame = next((s.frame for s in record.sources if s.frame is not None), None)
-    paths = {s.volume: s.path for s in record.sources if s.path is not None}
-    if source is None and len(paths) < len(record.sources):
-        raise MedadError(
-            "The run's volumes were made in memory, so it cannot be repeated without an INPUT."
-        )
-    study = read_study(source or record.input or paths, frame=frame)
-    if len(study.volumes) == len(record.sources) == 1:  # named after a file that may have moved
-        name, (volume,) = record.sources[0].volume, study.volumes.values()
-        study = replace(study, volumes={name: volume}, reference=name)
-    return replace(study, name=record.case)
 
 
 def _weights(record: RunRecord) -> str:

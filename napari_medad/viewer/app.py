@@ -17,7 +17,7 @@ from napari_medad.viewer.session import session_of
 from napari_medad.volumes.phantom import sample_study
 
 PLUGIN = "napari-medad"
-DOCKS = ("Detect", "Findings", "Correct", "Teach", "Train", "Label", "Signs")
+DOCKS = ("Detect", "Findings", "Correct", "Teach", "Train", "Label", "Signs", "Export")
 
 
 def open_docks(viewer: napari.Viewer) -> dict[str, QWidget]:
@@ -54,6 +54,26 @@ def open_study(source: str | Path, *, block: bool = True) -> napari.Viewer:
         getattr(viewer, f"add_{kind}")(data, **options)
     open_docks(viewer)
     viewer.layers.selection.active = viewer.layers[-1]
+    if block:
+        napari.run()
+    return viewer
+
+
+def open_saved(path: str | Path, *, block: bool = True) -> napari.Viewer:
+    """Open a saved session with the docks.
+
+    Raises
+    ------
+    MedadError
+        If it cannot be opened; no window appears then.
+    """
+    from napari_medad.export.session_file import open_session
+    from napari_medad.viewer.saved_session import restore
+
+    held = open_session(path)
+    viewer = napari.Viewer(title="napari · MedAD")
+    open_docks(viewer)
+    restore(viewer, held)
     if block:
         napari.run()
     return viewer

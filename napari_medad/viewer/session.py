@@ -90,6 +90,12 @@ class Session:
             self.layers_of_current = self._layers.get(key, self.layers_of_current)
         self.current_changed.emit(detection)
 
+    def clear(self) -> None:
+        """Forget every detection and correction: other scans come."""
+        self.detections, self.corrections, self._layers = {}, {}, {}
+        self.current = self.layers_of_current = self.selected = None
+        self.current_changed.emit(None)
+
     def cut(self, threshold: float | None = None, minimum_ml: float | None = None) -> None:
         """Cut the current detection at another threshold or minimum size."""
         if self.current is None:
