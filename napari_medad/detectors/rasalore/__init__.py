@@ -7,7 +7,7 @@ CARD = Card(
     title="RASALoRE",
     about="Outlines brain lesions in MRI slices; learns from slice labels by way of weak masks.",
     paper="Sharma, Jaganathan, Palaniappan, BMVC 2025 (arXiv:2510.08052)",
-    licence="none of ours; the authors released no weights",
+    licence="BSD-3-Clause; the authors released no weights",
     package=__name__,
     settings_class="settings:RasaloreSettings",
     detector_class="detector:RasaloreDetector",
@@ -15,5 +15,5 @@ CARD = Card(
     modalities=("t2f", "t2w", "t1c", "t1n"),
     labels="slice labels",
     teachable=True,
-    weights=("trained",),
+    weights=("starter",),
 )

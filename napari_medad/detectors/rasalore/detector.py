@@ -21,10 +21,6 @@ from napari_medad.errors import MedadError
 from napari_medad.volumes.volume import AXES
 from napari_medad.weights.installed import find_weights
 
-POWER = 3
-"""Of the mean over contrasts: between the mean (1), which a lesion that shows in one contrast only
-does not survive, and the maximum, which keeps every contrast's false alarms."""
-
 
 @dataclass(frozen=True)
 class Look:
@@ -102,7 +98,7 @@ class RasaloreDetector(SliceDetector):
         return 0 if known == ("any",) else None
 
     def predict(self, batch: SliceBatch, state: Looks) -> Prediction:
-        """Power mean over the volumes of their maps; empty where the gate sees nothing."""
+        """What any of the volumes shows; empty where the gate sees nothing."""
         foreground = self.framing.turn(batch.foreground)
         greys = [
             self.framing.grey(self.framing.turn(batch.pixels(look.volume)), foreground, look.level)
@@ -110,8 +106,7 @@ class RasaloreDetector(SliceDetector):
         ]
         boxes = boxes_of(np.max(greys, axis=0))
         maps = [self._map(g, boxes, look.branch) for g, look in zip(greys, state.looks)]
-        joined = np.mean([one**POWER for one in maps], axis=0) ** (1 / POWER)
-        anomaly = self.framing.turn(joined)
+        anomaly = self.framing.turn(np.max(maps, axis=0))
         if self.gate is not None:
             scores = self.gate.predict(batch, state.gate).scores
             if scores is not None:

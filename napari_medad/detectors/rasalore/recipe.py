@@ -29,7 +29,7 @@ from napari_medad.volumes.foreground import foreground_of
 from napari_medad.volumes.volume import Volume
 
 HEALTHY_QUANTILE = 0.995
-"""Share of healthy foreground pixels that the calibrated threshold leaves unmarked."""
+"""Share of a healthy scan's foreground that the calibrated threshold leaves unmarked."""
 
 HELD_OUT_SLICES = 12
 """Slices of each synthetic scan that a rehearsal is measured on."""
@@ -322,24 +322,32 @@ class RasaloreRecipe(Recipe):
         return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
 
     def calibrate(self, network: nn.Module) -> dict[str, Any]:
-        """Threshold above which at most 0.5 % of a held-out healthy slice lies, at least 0.5."""
+        """Threshold above which at most 0.5 % of any held-out scan's healthy slices lies.
+
+        At least 0.5. The worst scan decides: one kind of scan with many false alarms must not
+        hide behind many with none.
+        """
         held_out = self.dataset(held_out=True)
         device = next(network.parameters()).device
-        healthy = []
+        healthy: dict[int, list[np.ndarray]] = {}
+        slices = 0
         with torch.inference_mode():
             for index in range(len(held_out)):
                 sample = held_out[index]
                 if sample["weak"].any():
                     continue
+                slices += 1
                 for branch in sample["present"].nonzero().flatten().tolist():
                     image = sample["image"][branch]
                     logits = network(image[None, None].to(device), branch).logits[0, 0]
                     visible = image.repeat_interleave(2, 0).repeat_interleave(2, 1) > 0
-                    healthy.append(logits.float().sigmoid().cpu()[visible].numpy())
-        facts: dict[str, Any] = {"healthy_slices": len(healthy)}
+                    values = logits.float().sigmoid().cpu()[visible].numpy()
+                    healthy.setdefault(held_out.scan_of(index), []).append(values)
+        facts: dict[str, Any] = {"healthy_slices": slices}
         if healthy:
-            level = float(np.quantile(np.concatenate(healthy), HEALTHY_QUANTILE))
-            facts["threshold"] = round(max(0.5, level), 4)
+            scans = (np.concatenate(values) for values in healthy.values())
+            worst = max(float(np.quantile(values, HEALTHY_QUANTILE)) for values in scans)
+            facts["threshold"] = round(max(0.5, worst), 4)
         return facts
 
     def preview(self, network: nn.Module, pixels: np.ndarray) -> np.ndarray:

@@ -154,6 +154,10 @@ class SliceSamples(Dataset[dict[str, Tensor]]):
     def __len__(self) -> int:
         return self.cases * self.per_case
 
+    def scan_of(self, index: int) -> int:
+        """Which case an item is of."""
+        return index // self.per_case
+
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         number, position = divmod(index, self.per_case)
         generator = np.random.default_rng(int(torch.randint(2**31, ())))
@@ -219,6 +223,13 @@ class Rehearsed(Dataset[dict[str, Tensor]]):
 
     def __len__(self) -> int:
         return len(self.own) + len(self.synthetic)
+
+    def scan_of(self, index: int) -> int:
+        """Which scan an item is of; synthetic ones after the user's."""
+        own = len(self.own)
+        if index < own:
+            return self.own.scan_of(index)
+        return self.own.cases + self.synthetic.scan_of(index - own)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         own = len(self.own)

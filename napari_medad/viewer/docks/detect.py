@@ -373,8 +373,8 @@ class DetectDock(QWidget):
 
 
 def default_detector() -> str:
-    """The first detector to try on a brain MRI: moe where it has weights, else the baseline."""
-    return "moe" if installed_weights("moe") else "hyperintensity"
+    """The first detector to try on a brain MRI: rasalore where it has weights, else the baseline."""
+    return "rasalore" if installed_weights("rasalore") else "hyperintensity"
 
 
 def _form(*rows: tuple[str | QWidget, QWidget]) -> QFormLayout:
