@@ -33,6 +33,9 @@ MARGIN = 15 * mm
 WIDTH = A4[0] - 2 * MARGIN
 GREY, LINE = colors.HexColor("#555c66"), colors.HexColor("#dde1e6")
 JPEG_QUALITY = 92
+HEADINGS = ("Overview", "Each finding")
+MONTAGE_SHARE = 0.8
+"""Of the page's width, so that it stands below the table on the first page."""
 
 _sheet = getSampleStyleSheet()
 BODY = ParagraphStyle("body", _sheet["BodyText"], fontSize=8.5, leading=11, spaceAfter=0)
@@ -59,11 +62,12 @@ def write_pdf(outcome: Outcome, folder: Path, tick: Callable[[], None]) -> None:
     """Write `STEM_report.pdf`, A4."""
     story: list[Any] = [Paragraph(escape(title(outcome)), TITLE), _paragraph(about(outcome), QUIET)]
     story += [_paragraph(s, GRAVE if s == UNTRAINED else TOLD) for s in outcome.statements]
-    story += [Paragraph("Findings", HEADING), _findings(outcome), Paragraph("Overview", HEADING)]
+    story += [Paragraph("Findings", HEADING), _findings(outcome)]
     for number, (caption, picture) in enumerate(pictures(outcome, tick)):
-        if number == 1:
-            story.append(Paragraph("Each finding", HEADING))
-        story.append(KeepTogether([_image(picture), _paragraph(caption, QUIET), Spacer(1, 8)]))
+        heading = [Paragraph(HEADINGS[number], HEADING)] if number < len(HEADINGS) else []
+        width = WIDTH * (MONTAGE_SHARE if number == 0 else 1)
+        shown = [_image(picture, width), _paragraph(caption, QUIET), Spacer(1, 8)]
+        story.append(KeepTogether([*heading, *shown]))
     story.append(_paragraph(left_out(outcome), QUIET))
     story += [Paragraph("How it came about", HEADING), _facts(outcome)]
     with replacing(folder / f"{outcome.stem}_report.pdf") as part:
@@ -109,11 +113,11 @@ def _ruled(table: Table) -> Table:
     return table
 
 
-def _image(picture: Pictures.Image) -> Image:
+def _image(picture: Pictures.Image, width: float) -> Image:
     stream = io.BytesIO()
     picture.save(stream, format="JPEG", quality=JPEG_QUALITY, subsampling=0)
     stream.seek(0)
-    return Image(stream, width=WIDTH, height=WIDTH * picture.height / picture.width)
+    return Image(stream, width=width, height=width * picture.height / picture.width)
 
 
 def _foot(told: str, canvas: Any, document: Any) -> None:

@@ -209,7 +209,7 @@ class ExportDock(QWidget):
         result = self.result
         if result is None:
             self._picture = None
-            self.preview.setText("")
+            self.preview.setText("The key image of a finding appears here.")
             return
         if self.drawing.running:
             self.settling.start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QWidget
 
 from napari_medad.export.run import FORMATS
@@ -51,7 +51,7 @@ class FormatList(QWidget):
         for row, (group, names) in enumerate(GROUPS.items()):
             heading = QLabel(group, self)
             heading.setStyleSheet("font-weight: bold;")
-            layout.addWidget(heading, row, 0)
+            layout.addWidget(heading, row, 0, Qt.AlignmentFlag.AlignTop)
             inner = QGridLayout()
             for number, name in enumerate(names):
                 box = self.boxes[name] = QCheckBox(SHORT.get(name, FORMATS[name].title), self)
