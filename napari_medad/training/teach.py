@@ -107,9 +107,10 @@ def lesson(name: str, scans: int, weights: str = "auto") -> tuple[Weights, dict[
     if begin.path is None:
         raise MedadError(f"Random weights of '{name}' know nothing to build on; train it first.")
     chosen = {"blend": BLEND, **(card.recipe_type().lesson or {})}
-    options = {**_trained_with(name, begin.path), **chosen}
+    read = {**_trained_with(name, begin.path), **chosen}
+    options = card.recipe_type().Options.parse(read, f"the lesson of {name}").model_dump()
     epochs = int(options.get("epochs", 1))
-    return begin, {**options, "epochs": max(1, round(epochs * min(1.0, CASES / scans)))}
+    return begin, options | {"epochs": max(1, round(epochs * min(1.0, CASES / scans)))}
 
 
 def _trained_with(name: str, path: Path) -> dict[str, Any]:

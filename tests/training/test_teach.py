@@ -39,6 +39,10 @@ def test_a_lesson_keeps_the_networks_shape_and_shortens_with_many_scans() -> Non
     assert options["rehearsal"] == 3
     assert options["epochs"] == 4
     assert lesson("moe", 12, "starter")[1]["epochs"] == 1
+    _, options = lesson("rasalore", 1, "starter")
+    assert options["modalities"] == ("any",)
+    assert options["encoder_kind"] == "unet"
+    assert options["blend"] == 0.5
 
 
 def test_importance_weighs_both_terms_of_the_exact_loss() -> None:

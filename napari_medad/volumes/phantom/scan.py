@@ -27,10 +27,6 @@ VARIETY = Variety(faintest=0.45, brightest=2.5, ragged=0.35, grain=0.35)
 """Of the lesions; see `Variety`."""
 
 
-BLURRED = 0.12
-"""Share of scans that may be as blurred as a low field's or an average of many."""
-
-
 def planes_of(anatomy: Anatomy, first: int, step: int, thickness: int) -> Anatomy:
     """Every `step`-th axial plane, each the mean of `thickness` neighbours."""
     count = anatomy.texture.shape[0]
@@ -75,8 +71,7 @@ def scan(
     truth = draw_lesions(lesions, anatomy, {contrast: image}, VARIETY) > 0
     share = vessels(anatomy, rng) * rng.uniform(0, 1) * ~truth
     image += share * (np.float32(rng.uniform(*ranges["vessel"])) - image)
-    widest = 3.5 if rng.random() < BLURRED else 1.2
-    how = replace(Acquisition.draw(rng), thickness=1.0, blur=rng.uniform(0.2, widest))
+    how = replace(Acquisition.draw(rng), thickness=1.0, blur=rng.uniform(0.2, 1.2))
     scanned = acquired(image, anatomy.brain, anatomy.spacing, how, rng)
     stored = np.clip(np.rint(scanned * SCALE), 0, 32767).astype(np.int16)
     return Volume(stored, anatomy.affine, contrast), truth
