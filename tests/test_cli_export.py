@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
 import pytest
 
 from napari_medad import load_detection
-from napari_medad.cli import run
+from napari_medad.cli import run, viewing
 from napari_medad.cli.exporting import NAMES
 from napari_medad.corrections import verdicts
 from napari_medad.corrections.correction import Correction
@@ -64,6 +65,25 @@ def test_what_is_wrong_is_one_sentence_and_leaves_nothing(
     assert run(["export", str(detected), "--out", str(out), *arguments]) == 1
     assert told in " ".join(capsys.readouterr().err.split())
     assert not out.exists()
+
+
+def test_open_tells_a_session_from_a_scan(tmp_path, monkeypatch):
+    asked = []
+    viewer = SimpleNamespace(
+        open_saved=lambda path: asked.append(("session", path.name)),
+        open_study=lambda path: asked.append(("scan", path.name)),
+    )
+    monkeypatch.setattr(viewing, "_viewer", lambda: viewer)
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "session.json").write_text("{}")
+    for name in ("s.zip", "kept", "scan.nii.gz", "case"):
+        assert run(["open", str(tmp_path / name)]) == 0
+    assert asked == [
+        ("session", "s.zip"),
+        ("session", "kept"),
+        ("scan", "scan.nii.gz"),
+        ("scan", "case"),
+    ]
 
 
 def test_the_help_names_every_format():

@@ -67,6 +67,7 @@ def test_every_example_is_tested():
         "correct_a_detection",
         "detect_a_study",
         "evaluate_a_map",
+        "export_a_detection",
         "train_on_your_normals",
     }
 
@@ -86,6 +87,13 @@ def test_correct_a_detection(small_sample, tmp_path, capsys):
     assert {change.kind for change in gone} == {"gone"}
     assert "accept 1:" in capsys.readouterr().out
     assert len(list((tmp_path / "results").glob("*_corrected.nii.gz"))) == 1
+
+
+def test_export_a_detection(small_sample, tmp_path, capsys):
+    written = example("export_a_detection").main(tmp_path)
+    assert {path.suffix for path in written} == {".png", ".html", ".gz", ".json", ".tsv"}
+    assert all(path.is_file() for path in written)
+    assert "1 detection" in capsys.readouterr().out
 
 
 def test_evaluate_a_map(capsys):
