@@ -373,7 +373,7 @@ class DetectDock(QWidget):
 
 
 def default_detector() -> str:
-    """The first detector to try on a brain MRI: rasalore where it has weights, else the baseline."""
+    """The first to try on a brain MRI: rasalore where it has weights, else the baseline."""
     return "rasalore" if installed_weights("rasalore") else "hyperintensity"
 
 
