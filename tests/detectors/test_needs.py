@@ -65,8 +65,8 @@ def test_the_clip_that_users_chose_is_the_one_needed():
 
 
 def test_methods_without_releases_say_how_to_come_by_weights():
-    assert "its own" in sentence(card("rasalore"))
-    assert "medad train rasalore, or medad weights add rasalore FILE" in sentence(card("rasalore"))
+    assert "its own" in sentence(card("gradcam"))
+    assert "medad train gradcam, or medad weights add gradcam FILE" in sentence(card("gradcam"))
     assert sentence(card("hyperintensity")) == ""
 
 
