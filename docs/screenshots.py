@@ -3,8 +3,7 @@
 Run from the repository's root with a display (`xvfb-run -s "-screen 0 1680x1050x24"`):
 
     python docs/screenshots.py            # all pictures
-    python docs/screenshots.py hero       # one of: hero, detect, prompts, findings, correct, train,
-                                          # signs, label
+    python docs/screenshots.py hero       # one of them, see PICTURES
 """
 
 from __future__ import annotations
@@ -104,6 +103,7 @@ def hero(study: Study, theme: str) -> None:
     """The README's first picture."""
     viewer, dock, findings = window(theme)
     detected(viewer, dock, study)
+    viewer.dims.set_current_step(viewer.dims.ndim - 3, 88)
     raise_dock(findings)
     settle()
     save(viewer.window._qt_window, "hero" if theme == "dark" else f"hero-{theme}")
