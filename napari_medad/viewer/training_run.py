@@ -17,6 +17,7 @@ from napari_medad.viewer.worker import Work, leave_a_core_to_the_window
 if TYPE_CHECKING:
     from napari_medad.detectors.recipe import Example
     from napari_medad.training.progress import TrainingProgress
+    from napari_medad.viewer.session import Session
 
 State = Literal["ready", "running", "paused", "done", "stopped", "failed"]
 
@@ -210,6 +211,13 @@ class TrainingRun(QObject):
         self.state = state
         self.messages.append(message)
         self.changed.emit()
+
+
+def training_of(session: Session) -> TrainingRun:
+    """The viewer's one training, which every dock that trains shows."""
+    if session.training is None:
+        session.training = TrainingRun()
+    return session.training
 
 
 def _short(path: Path) -> str:

@@ -16,6 +16,7 @@ from napari_medad.results.detection import Detection
 from napari_medad.viewer.docks.detect import DetectDock
 from napari_medad.viewer.docks.teach import TeachDock
 from napari_medad.viewer.session import session_of
+from napari_medad.viewer.training_run import Order
 from napari_medad.volumes.nifti import write_nifti
 from napari_medad.volumes.reader import read_study
 from napari_medad.volumes.study import Study
@@ -83,3 +84,13 @@ def test_what_is_being_corrected_is_offered(dock, viewer, detection) -> None:
     assert example.mask.any()
     session.end(correction)
     assert dock.lessons.list.count() == 0
+
+
+def test_a_training_of_another_dock_is_not_taken_for_a_lesson(dock, tmp_path: Path) -> None:
+    dock.run.order, dock.run.state = Order("moe", "synthetic", tmp_path / "else"), "done"
+    dock.detector_box.setCurrentIndex(dock.detector_box.findData("moe"))
+    dock.run.changed.emit()
+    dock.run.finished.emit()
+    assert not dock.work.running
+    assert dock.new == ""
+    assert dock.page.pages.currentWidget() is dock.page.form

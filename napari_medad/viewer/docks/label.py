@@ -29,7 +29,7 @@ from napari_medad.viewer.parts.slice_labels import SliceLabels
 from napari_medad.viewer.parts.training_page import TrainingPage
 from napari_medad.viewer.parts.weak_masks import WeakMasks
 from napari_medad.viewer.session import session_of, unwrapped
-from napari_medad.viewer.training_run import Order, TrainingRun
+from napari_medad.viewer.training_run import Order, training_of
 from napari_medad.viewer.worker import Work
 from napari_medad.weights.installed import free_name, weights_home, writable_name
 
@@ -49,9 +49,7 @@ class LabelDock(QWidget):
         super().__init__()
         self.viewer = unwrapped(napari_viewer)
         self.session = session_of(napari_viewer)
-        if self.session.training is None:
-            self.session.training = TrainingRun()
-        self.run, self.saving = self.session.training, Work(self)
+        self.run, self.saving = training_of(self.session), Work(self)
         self.name_box, self.teacher_box = QComboBox(self), QComboBox(self)
         self.name_box.setEditable(True)
         self.name_box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)

@@ -15,7 +15,7 @@ from napari_medad.viewer.parts.notice import DOCK_WIDTH
 from napari_medad.viewer.parts.shot_list import ShotList
 from napari_medad.viewer.parts.sign_editor import SignEditor
 from napari_medad.viewer.session import session_of, unwrapped
-from napari_medad.viewer.training_run import TrainingRun
+from napari_medad.viewer.training_run import training_of
 
 
 class SignsDock(QWidget):
@@ -30,9 +30,7 @@ class SignsDock(QWidget):
         super().__init__()
         self.viewer = unwrapped(napari_viewer)
         self.session = session_of(napari_viewer)
-        if self.session.training is None:
-            self.session.training = TrainingRun()
-        self.run = self.session.training
+        self.run = training_of(self.session)
         self.signs, self.shots = SignEditor(self), ShotList(self.viewer, self)
         self.learning = LearnPage(self.run, self)
         self.results = CategoryResults(self.viewer, self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import napari
@@ -26,7 +27,7 @@ from napari_medad.viewer.parts.notice import DOCK_WIDTH
 from napari_medad.viewer.parts.run_footer import RunFooter
 from napari_medad.viewer.parts.training_page import TrainingPage
 from napari_medad.viewer.session import session_of, unwrapped
-from napari_medad.viewer.training_run import Order, TrainingRun
+from napari_medad.viewer.training_run import Order, training_of
 from napari_medad.viewer.worker import Work, leave_a_core_to_the_window
 from napari_medad.weights.installed import (
     free_name,
@@ -38,6 +39,10 @@ from napari_medad.weights.installed import (
 if TYPE_CHECKING:
     from napari_medad.detectors.recipe import Example
     from napari_medad.evaluation.before_after import Change
+
+
+NO_LESSON = Path()
+"""Stands for the folder of the new model before there is a lesson: no training goes there."""
 
 
 class TeachDock(QWidget):
@@ -52,9 +57,7 @@ class TeachDock(QWidget):
         super().__init__()
         self.viewer = unwrapped(napari_viewer)
         self.session = session_of(napari_viewer)
-        if self.session.training is None:
-            self.session.training = TrainingRun()
-        self.run, self.work = self.session.training, Work(self)
+        self.run, self.work = training_of(self.session), Work(self)
         self.lessons = LessonList(self.session, self)
         self.detector_box, self.weights_box = QComboBox(self), QComboBox(self)
         self.name_edit = QLineEdit(self)
@@ -62,6 +65,8 @@ class TeachDock(QWidget):
             if installed_weights(name):
                 self.detector_box.addItem(card(name).title, name)
         self.page = TrainingPage(self.run, self.detector, "Teach", parent=self)
+        self.page.out = NO_LESSON
+        self.page.refresh()
         self.changes, self.footer = ChangeTable(self), RunFooter(self)
         self.new_button = QPushButton("Use the new model", self)
         self.old_button = QPushButton("Back to the old one", self)
@@ -192,10 +197,6 @@ class TeachDock(QWidget):
             self.compare()
 
     def _on_detector(self) -> None:
-        if self.detector is None:
-            self.page.notice.say("No detector with weights can be taught yet.", "warning")
-            self.page.start_button.setEnabled(False)
-            return
         self.page.offer(self.detector)
         self.page.rows.setRowVisible(self.page.preset_box, False)
         self.weights_box.blockSignals(True)
@@ -209,8 +210,7 @@ class TeachDock(QWidget):
 
     def _on_lesson(self) -> None:
         """Show the options that the lesson would have."""
-        if self.detector is None or self.page.options is None:
-            return
+        assert self.page.options is not None
         self.page.notice.say("")
         scans = max(1, self.lessons.list.count())
         try:
@@ -223,7 +223,7 @@ class TeachDock(QWidget):
     def _on_current(self, detection: Any = None) -> None:
         """Follow the detector whose findings are looked at."""
         current = self.session.current
-        if current is not None and not self.run.active:
+        if current is not None and not self.page.own:
             self.detector_box.setCurrentIndex(max(0, self.detector_box.findData(current.detector)))
 
     def _show(self) -> None:
@@ -232,7 +232,7 @@ class TeachDock(QWidget):
             widget.setVisible(done)
         self.page.view.use_button.setVisible(False)
         if self.run.state == "ready":
-            self.page.out = None
+            self.page.out = NO_LESSON
 
     def _on_theme(self, event: Any = None) -> None:
         theme = get_theme(self.viewer.theme)

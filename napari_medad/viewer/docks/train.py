@@ -15,7 +15,7 @@ from napari_medad.viewer.layers import colours_of, volume_layers
 from napari_medad.viewer.parts.training_form import TrainingForm
 from napari_medad.viewer.parts.training_view import TrainingView
 from napari_medad.viewer.session import session_of
-from napari_medad.viewer.training_run import Order, ShownSlice, TrainingRun
+from napari_medad.viewer.training_run import Order, ShownSlice, training_of
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -36,9 +36,7 @@ class TrainDock(QWidget):
         super().__init__()
         self.viewer = napari_viewer
         self.session = session_of(napari_viewer)
-        if self.session.training is None:
-            self.session.training = TrainingRun()
-        self.run = self.session.training
+        self.run = training_of(self.session)
         self.form = TrainingForm(napari_viewer, self)
         self.view = TrainingView(self)
         self.pages = QStackedWidget(self)

@@ -10,7 +10,6 @@ import numpy as np
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QImage, QPixmap
 from qtpy.QtWidgets import (
-    QComboBox,
     QFileDialog,
     QGridLayout,
     QListWidget,
@@ -23,6 +22,7 @@ from napari_medad.errors import MedadError
 from napari_medad.training.support import NORMAL, Shot, read_support, save_support
 from napari_medad.viewer.layers import shown_slice_of, study_of, volume_layers
 from napari_medad.viewer.parts.notice import Notice
+from napari_medad.viewer.parts.volume_box import VolumeBox
 from napari_medad.viewer.worker import Work
 from napari_medad.volumes.volume import AXES
 
@@ -54,17 +54,9 @@ class ShotList(QWidget):
         self.viewer = viewer
         self.shots: list[Shot] = []
         self.names: tuple[str, ...] = ()
-        self._picked: Image | None = None
         self.reading = Work(self)
-        self.layer_box, self.categories, self.list = (
-            QComboBox(self),
-            QListWidget(self),
-            QListWidget(self),
-        )
-        self.layer_box.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self.layer_box.setMinimumContentsLength(14)
+        self.layer_box = VolumeBox(viewer, self)
+        self.categories, self.list = QListWidget(self), QListWidget(self)
         self.notice = Notice(self)
         self.list.setIconSize(QSize(SIDE, SIDE))
         self.list.setWordWrap(True)
@@ -75,7 +67,7 @@ class ShotList(QWidget):
         )
         self._build()
         self._connect()
-        self._refill()
+        self._on_slice()
         self._tell()
 
     def _build(self) -> None:
@@ -103,19 +95,15 @@ class ShotList(QWidget):
         self.found.clicked.connect(self._open_beside)
         self.list.itemDoubleClicked.connect(lambda item: self._go_to(self.list.row(item)))
         self.layer_box.currentIndexChanged.connect(self._on_slice)
-        self.layer_box.activated.connect(self._on_picked)
-        self.viewer.layers.selection.events.active.connect(self._refill)
         self.categories.itemChanged.connect(self._on_slice)
         self.reading.finished.connect(self._on_read)
         self.reading.failed.connect(lambda sentence: self.notice.say(sentence, "error"))
-        for event in (self.viewer.layers.events.inserted, self.viewer.layers.events.removed):
-            event.connect(self._refill)
         self.viewer.dims.events.connect(self._on_slice)
 
     @property
     def layer(self) -> Image | None:
         """The chosen volume's layer."""
-        return self.layer_box.currentData()
+        return self.layer_box.layer
 
     def offer(self, names: Sequence[str]) -> None:
         """Offer these categories; checked ones stay so."""
@@ -225,23 +213,6 @@ class ShotList(QWidget):
     def _checked(self) -> tuple[str, ...]:
         items = (self.categories.item(row) for row in range(self.categories.count()))
         return tuple(i.text() for i in items if i.checkState() == Qt.CheckState.Checked)
-
-    def _refill(self, event: Any = None) -> None:
-        layers = volume_layers(self.viewer)
-        active = self.viewer.layers.selection.active
-        chosen = self._picked if self._picked in layers or active not in layers else active
-        self.layer_box.blockSignals(True)
-        self.layer_box.clear()
-        for layer in layers:
-            self.layer_box.addItem(layer.name, layer)
-        shown = chosen if chosen in layers else layers[-1] if layers else None
-        self.layer_box.setCurrentIndex(layers.index(shown) if shown is not None else -1)
-        self.layer_box.blockSignals(False)
-        self._on_slice()
-
-    def _on_picked(self, index: int) -> None:
-        """Stay with the layer that the user has chosen, whichever is active."""
-        self._picked = self.layer_box.itemData(index)
 
     def _on_slice(self, event: Any = None) -> None:
         layer = self.layer

@@ -9,7 +9,6 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
-    QComboBox,
     QFileDialog,
     QGridLayout,
     QHeaderView,
@@ -26,6 +25,7 @@ from napari_medad.training.slice_labels_file import filled_between, read_slice_l
 from napari_medad.viewer.layers import shown_slice_of, study_of, volume_layers
 from napari_medad.viewer.parts.notice import Notice
 from napari_medad.viewer.parts.slice_strip import SliceStrip
+from napari_medad.viewer.parts.volume_box import VolumeBox
 from napari_medad.volumes.reader import case_name
 from napari_medad.volumes.volume import Volume
 
@@ -56,12 +56,8 @@ class SliceLabels(QWidget):
         super().__init__(parent)
         self.viewer = viewer
         self.labelling: SliceLabelling | None = None
-        self._picked: Image | None = None
-        self.layer_box, self.where, self.strip = QComboBox(self), QLabel(self), SliceStrip(self)
-        self.layer_box.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self.layer_box.setMinimumContentsLength(14)
+        self.layer_box = VolumeBox(viewer, self, colour=False)
+        self.where, self.strip = QLabel(self), SliceStrip(self)
         self.onward = QCheckBox("Go on to the next slice", self)
         self.onward.setChecked(True)
         self.buttons = {
@@ -74,7 +70,7 @@ class SliceLabels(QWidget):
         self.table, self.notice = QTableWidget(0, 3, self), Notice(self)
         self._build()
         self._connect()
-        self._refill()
+        self._show()
 
     def _build(self) -> None:
         self.table.setHorizontalHeaderLabels(["Image", "Normal", "Abnormal"])
@@ -109,16 +105,12 @@ class SliceLabels(QWidget):
         self.import_button.clicked.connect(self._import)
         self.strip.clicked.connect(self.go_to)
         self.layer_box.currentIndexChanged.connect(self._on_slice)
-        self.layer_box.activated.connect(self._on_picked)
-        self.viewer.layers.selection.events.active.connect(self._refill)
-        for event in (self.viewer.layers.events.inserted, self.viewer.layers.events.removed):
-            event.connect(self._refill)
         self.viewer.dims.events.connect(self._on_slice)
 
     @property
     def layer(self) -> Image | None:
         """The chosen volume's layer."""
-        return self.layer_box.currentData()
+        return self.layer_box.layer
 
     def show_labelling(self, labelling: SliceLabelling) -> None:
         """Edit these labels from now on."""
@@ -226,23 +218,6 @@ class SliceLabels(QWidget):
                 self.open_labels(Path(path))
         except MedadError as error:
             self.notice.say(str(error), "error")
-
-    def _refill(self, event: Any = None) -> None:
-        layers = [layer for layer in volume_layers(self.viewer) if not layer.rgb]
-        active = self.viewer.layers.selection.active
-        chosen = self._picked if self._picked in layers or active not in layers else active
-        self.layer_box.blockSignals(True)
-        self.layer_box.clear()
-        for layer in layers:
-            self.layer_box.addItem(layer.name, layer)
-        shown = chosen if chosen in layers else layers[-1] if layers else None
-        self.layer_box.setCurrentIndex(layers.index(shown) if shown is not None else -1)
-        self.layer_box.blockSignals(False)
-        self._show()
-
-    def _on_picked(self, index: int) -> None:
-        """Stay with the layer that the user has chosen, whichever is active."""
-        self._picked = self.layer_box.itemData(index)
 
     def _show(self) -> None:
         held = self.labelling.labels if self.labelling else {}
