@@ -45,7 +45,7 @@ def read_manifest(path: Path, *, test: bool = False) -> tuple[Example, ...]:
     MedadError
         Names the file, the row and the field that is wrong.
     """
-    rows = _json_rows(path) if path.suffix.lower() == ".json" else _csv_rows(path)
+    rows = manifest_rows(path)
     splits = {_split(row) for _, row in rows}
     if test and TEST not in splits and splits - {""}:
         raise MedadError(f"{path} marks no row for testing; give those the split 'test'.")
@@ -58,6 +58,17 @@ def read_manifest(path: Path, *, test: bool = False) -> tuple[Example, ...]:
         if _split(text) in wanted:
             found.append(_example(text, where, path.parent))
     return tuple(found)
+
+
+def manifest_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Every row by lower-case column, with the words that name its place in the file.
+
+    Raises
+    ------
+    MedadError
+        If the file cannot be read.
+    """
+    return _json_rows(path) if path.suffix.lower() == ".json" else _csv_rows(path)
 
 
 def _split(row: Mapping[str, Any]) -> str:
