@@ -43,3 +43,29 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def _own_weights_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the developer's own added weights out of the tests."""
     monkeypatch.setenv("MEDAD_WEIGHTS", str(tmp_path / "weights-home"))
+
+
+@pytest.fixture
+def tiny_brat(_own_weights_folder: None) -> Path:
+    """Installed weights "tiny" of brat: random numbers in a network of one layer."""
+    import torch
+
+    from napari_medad.detectors.brat.network import Brat
+    from napari_medad.detectors.brat.settings import BratShape
+    from napari_medad.detectors.brat.text import learned_vocabulary, usual_sentences
+    from napari_medad.weights.installed import weights_home
+    from napari_medad.weights.model_folder import ModelFolder
+
+    vocabulary = learned_vocabulary([usual_sentences()])
+    shape = BratShape(
+        backbone="small", depth=32, side=64, queries=4, width=16, layers=2, heads=2,
+        feed_forward=16, embedding=8, vocabulary=len(vocabulary), positions=300,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    folder = weights_home() / "brat" / "tiny"
+    folder.mkdir(parents=True)
+    facts = {"vocabulary": vocabulary}
+    ModelFolder(folder, "brat", shape.model_dump(mode="json"), facts).write(
+        Brat(shape).state_dict()
+    )
+    return folder
