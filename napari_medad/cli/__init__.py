@@ -18,6 +18,7 @@ from napari_medad.cli.detection import detect, detectors
 from napari_medad.cli.exporting import export
 from napari_medad.cli.followup import followup
 from napari_medad.cli.learning import evaluate, train
+from napari_medad.cli.retrieving import retrieve
 from napari_medad.cli.teaching import teach
 from napari_medad.cli.viewing import demo, open_input
 from napari_medad.cli.weights import weights
@@ -41,6 +42,7 @@ app.command()(evaluate)
 app.command()(export)
 app.command()(followup)
 app.command()(benchmark)
+app.add_typer(retrieve, name="retrieve")
 app.add_typer(weights, name="weights")
 app.command()(demo)
 app.command("open")(open_input)

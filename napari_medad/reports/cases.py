@@ -12,6 +12,7 @@ import numpy as np
 from napari_medad.errors import MedadError
 from napari_medad.inference.progress import Callback, Reporter
 from napari_medad.reports.library import EmbeddedCase, Entry, Origin, ReportLibrary
+from napari_medad.reports.search import SentenceMatch, sentences_for
 from napari_medad.training.manifest import manifest_rows
 from napari_medad.volumes.reader import case_name, read_study
 
@@ -95,6 +96,41 @@ def sentences_of_entry(entry: Entry) -> list[str]:
     return found[: entry.count]
 
 
+def sentence_text(match: SentenceMatch) -> str:
+    """The words of a found sentence; where they cannot be read, why."""
+    try:
+        held = sentences_of_entry(match.entry)
+    except MedadError as error:
+        return f"({error})"
+    return held[match.number] if match.number < len(held) else "(its words were not kept)"
+
+
+def ranked_sentences(
+    library: ReportLibrary, views: np.ndarray, count: int
+) -> list[tuple[str, float]]:
+    """Different sentences of the library's reports that fit a scan best, with their scores.
+
+    Parameters
+    ----------
+    library : ReportLibrary
+    views : ndarray [q, d] float32
+    count : int
+        Sentences wanted. Those whose words can no longer be read are left out.
+    """
+    found: dict[str, float] = {}
+    texts: dict[str, list[str]] = {}
+    for match in sentences_for(library, views, 4 * count):
+        if match.entry.name not in texts:
+            try:
+                texts[match.entry.name] = sentences_of_entry(match.entry)
+            except MedadError:
+                texts[match.entry.name] = []
+        held = texts[match.entry.name]
+        if match.number < len(held):
+            found.setdefault(held[match.number], match.score)
+    return list(found.items())[:count]
+
+
 def cases_of(manifest: str | Path) -> list[StudyWithReport]:
     """The cases of a CSV or JSON manifest: `image`, and `report` as a file or as its text.
 
@@ -173,9 +209,22 @@ def embed_cases(
 
 
 def rebuild(
-    library: ReportLibrary, detector: BratDetector, *, progress: Callback | None = None
+    library: ReportLibrary,
+    detector: BratDetector,
+    *,
+    drop_missing: bool = False,
+    progress: Callback | None = None,
 ) -> tuple[ReportLibrary, list[str]]:
     """The same cases embedded anew with the loaded weights, from their files.
+
+    Parameters
+    ----------
+    library : ReportLibrary
+    detector : BratDetector
+    drop_missing : bool
+        Leave out cases that can no longer be read.
+    progress : callable, optional
+        Takes a `Progress` after every study; answers "stop" to cancel.
 
     Returns
     -------
@@ -187,7 +236,7 @@ def rebuild(
     Raises
     ------
     MedadError
-        If no case could be read.
+        If no case could be read, or one could not and is not to be left out.
     """
     fresh = ReportLibrary(origin_of(detector))
     lost: list[str] = []
@@ -201,6 +250,12 @@ def rebuild(
     ]  # fmt: skip
     if cases:
         embedded, lost = embed_cases(detector, cases, keep_sentences=kept, progress=progress)
+        if lost and not drop_missing:
+            raise MedadError(
+                f"{len(lost)} of {len(cases)} cases can no longer be read ({lost[0].rstrip('.')}); "
+                "the library stays as it was. Bring their files back, or leave them out "
+                "(--drop-missing)."
+            )
         fresh.add(embedded)
     return fresh, lost
 

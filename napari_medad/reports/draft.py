@@ -14,6 +14,7 @@ from napari_medad.reports.prompts import asked
 
 ENDING = "_draft.txt"
 MARK = "DRAFT, NOT A REPORT"
+MARK_END = "End of the draft, not a report."
 UNTRAINED = "UNTRAINED: the sentences were ranked by random weights, so this draft means nothing."
 
 
@@ -47,7 +48,7 @@ class Draft:
             f"{len(self.sentences)} retrieved sentences. A radiologist must check every word."
         )
         parts = [about, UNTRAINED] if self.untrained else [about]
-        return "\n".join([*parts, "", self.body, "", f"End of the {MARK.lower()}.", ""])
+        return "\n".join([*parts, "", self.body, "", MARK_END, ""])
 
     def save(self, folder: str | Path) -> Path:
         """Write `CASE_draft.txt` into a folder and return its path.
@@ -62,6 +63,14 @@ class Draft:
         with replacing(path) as part:
             part.write_text(self.text, encoding="utf-8")
         return path
+
+
+def body_of(text: str) -> str:
+    """A report's own words: those of a draft without its mark, any other text as it is."""
+    if not text.startswith(MARK):
+        return text
+    kept = [line for line in text.splitlines()[1:] if line != UNTRAINED]
+    return "\n".join(line for line in kept if not line.endswith(MARK_END)).strip()
 
 
 def draft_report(

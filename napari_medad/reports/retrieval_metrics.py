@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from napari_medad.errors import MedadError
+from napari_medad.training.manifest import manifest_rows
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,35 @@ def retrieval_scores(
     )
 
 
+def findings_of(path: Path, cases: Sequence[str]) -> np.ndarray:
+    """Findings [cases, f] bool from a table with a column `case` and one for every finding.
+
+    Parameters
+    ----------
+    path : Path
+        CSV or JSON; a cell of 1 is a positive finding, 0 or an empty one is none.
+    cases : sequence of str
+        Whose rows are wanted, in this order.
+
+    Raises
+    ------
+    MedadError
+        If the file lacks a case, or a cell holds anything else.
+    """
+    rows = {str(row.get("case", "")).strip(): (where, row) for where, row in manifest_rows(path)}
+    found = []
+    for case in cases:
+        if case not in rows:
+            raise MedadError(f"{path} has no row for the case '{case}' in a column 'case'; add it.")
+        where, row = rows[case]
+        cells = {key: str(value or "0").strip() for key, value in row.items() if key != "case"}
+        wrong = next((key for key, cell in cells.items() if cell not in ("0", "1")), None)
+        if wrong is not None:
+            raise MedadError(f"{where} holds '{cells[wrong]}' for '{wrong}'; write 0 or 1.")
+        found.append([cell == "1" for cell in cells.values()])
+    return np.array(found, bool)
+
+
 def _finding_level(similarity: np.ndarray, findings: np.ndarray, k: int) -> tuple[float, float]:
     """R@k and P@k of findings over the queries that have a positive one."""
     findings = np.asarray(findings, bool)
@@ -116,8 +147,3 @@ def _finding_level(similarity: np.ndarray, findings: np.ndarray, k: int) -> tupl
     same = (found == own).all(axis=2).any(axis=1)
     shared = (found & own).any(axis=2)
     return float(same.mean()), float(shared.mean())
-
-
-def as_json(scores: RetrievalScores) -> dict[str, object]:
-    """The figures as JSON takes them."""
-    return asdict(scores)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from napari_medad.errors import MedadError
-from napari_medad.reports.draft import MARK, UNTRAINED, draft_report
+from napari_medad.reports.draft import MARK, MARK_END, UNTRAINED, body_of, draft_report
 from napari_medad.reports.questions import answers_of, parse_answers, questions
 
 RANKED = [("Ring-enhancing lesion in the left parietal lobe.", 0.61), ("No shift {x}.", 0.2)]
@@ -22,11 +22,13 @@ def test_a_draft_is_marked_in_text_and_file(scripted, tmp_path: Path) -> None:
     lines = draft.text.splitlines()
     assert lines[0].startswith(MARK)
     assert "'scripted'" in lines[0]
-    assert MARK.lower() in lines[-1]
+    assert lines[-1] == MARK_END
     path = draft.save(tmp_path)
     assert path == tmp_path / "case_1_draft.txt"
     assert path.read_text(encoding="utf-8") == draft.text
     assert UNTRAINED not in draft.text
+    assert body_of(draft.text) == draft.body
+    assert body_of(draft.body) == draft.body
 
 
 def test_a_draft_of_random_weights_says_so(scripted) -> None:

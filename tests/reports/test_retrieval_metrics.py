@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from napari_medad.errors import MedadError
-from napari_medad.reports.retrieval_metrics import ranks, retrieval_scores
+from napari_medad.reports.retrieval_metrics import findings_of, ranks, retrieval_scores
 
 TABLE = np.array([[9, 1, 2, 3], [4, 3, 2, 1], [5, 6, 7, 1], [9, 8, 7, 6.0]])
 """Own items at ranks 1, 2, 1 and 4."""
@@ -50,3 +52,14 @@ def test_finding_level_by_hand() -> None:
 def test_what_cannot_be_measured_is_one_sentence(table: np.ndarray) -> None:
     with pytest.raises(MedadError, match="cannot be measured"):
         retrieval_scores(table)
+
+
+def test_findings_are_read_from_a_table(tmp_path: Path) -> None:
+    table = tmp_path / "findings.csv"
+    table.write_text("case,mass,shift\nb,1,0\na,0,\n")
+    assert findings_of(table, ["a", "b"]).tolist() == [[False, False], [True, False]]
+    with pytest.raises(MedadError, match="no row for the case 'c'"):
+        findings_of(table, ["c"])
+    table.write_text("case,mass\na,yes\n")
+    with pytest.raises(MedadError, match="holds 'yes' for 'mass'"):
+        findings_of(table, ["a"])
