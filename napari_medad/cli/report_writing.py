@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -75,7 +74,7 @@ def answer(
     """Let a language model answer questions on a report; wrong words are shown, not guessed."""
     from napari_medad.reports.cases import read_report
     from napari_medad.reports.language_model import LocalLanguageModel
-    from napari_medad.reports.questions import answers_of
+    from napari_medad.reports.questions import answers_json, answers_of
     from napari_medad.reports.questions import questions as read_questions
 
     asked, text = read_questions(questions), read_report(report)
@@ -87,7 +86,7 @@ def answer(
         from napari_medad.atomic import replacing
 
         with replacing(out) as part:
-            part.write_text(json.dumps(_as_json(found, writer.name), indent=2), encoding="utf-8")
+            part.write_text(answers_json(found, writer.name), encoding="utf-8")
         say(str(out))
 
 
@@ -120,17 +119,3 @@ def compare(
 
 def _rows(found: Sequence[Answer]) -> list[tuple[str, str, str]]:
     return [(a.question.name, "; ".join(a.values) or a.said, a.standing) for a in found]
-
-
-def _as_json(found: Sequence[Answer], model: str) -> dict[str, Any]:
-    answers = [
-        {
-            "name": a.question.name,
-            "question": a.question.question,
-            "answers": list(a.values),
-            "standing": a.standing,
-            "said": a.said,
-        }
-        for a in found
-    ]
-    return {"answered_by": model, "checked_by_a_person": False, "answers": answers}

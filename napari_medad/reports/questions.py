@@ -155,6 +155,22 @@ def parse_answers(told: str, wanted: Sequence[Question]) -> tuple[Answer, ...]:
     return tuple(found)
 
 
+def answers_json(found: Sequence[Answer], model: str) -> str:
+    """Answers as JSON text that says which model gave them, and that nobody has checked them."""
+    answers = [
+        {
+            "name": a.question.name,
+            "question": a.question.question,
+            "answers": list(a.values),
+            "standing": a.standing,
+            "said": a.said,
+        }
+        for a in found
+    ]
+    told = {"answered_by": model, "checked_by_a_person": False, "answers": answers}
+    return json.dumps(told, indent=2, ensure_ascii=False)
+
+
 def _answer(question: Question, said: object) -> Answer:
     if said is None:
         return Answer(question, (), "missing")

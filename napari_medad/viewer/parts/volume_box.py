@@ -56,6 +56,11 @@ class VolumeBox(QComboBox):
         self.blockSignals(False)
         self.currentIndexChanged.emit(self.currentIndex())
 
+    def pick(self, layer: Image | None) -> None:
+        """Choose a layer, as a user would."""
+        self._picked = layer
+        self.refill()
+
     def _on_picked(self, index: int) -> None:
         """Stay with the layer that the user has chosen, whichever is active."""
         self._picked = self.itemData(index)
