@@ -17,7 +17,17 @@ from napari_medad.viewer.session import session_of
 from napari_medad.volumes.phantom import sample_study
 
 PLUGIN = "napari-medad"
-DOCKS = ("Detect", "Findings", "Correct", "Teach", "Train", "Label", "Signs", "Report search", "Export")
+DOCKS = (
+    "Detect",
+    "Findings",
+    "Correct",
+    "Teach",
+    "Train",
+    "Label",
+    "Signs",
+    "Report search",
+    "Export",
+)
 
 
 def open_docks(viewer: napari.Viewer) -> dict[str, QWidget]:
