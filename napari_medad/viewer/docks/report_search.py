@@ -170,7 +170,7 @@ class ReportSearchDock(QWidget):
             scan, found = self.look.keep(key, answer[0]), answer[1]
             self.sentences.show_found(scan, found)
             best = max(s.score for s in found)
-            self._say(f"{len(found)} sentences scored; the best says {best:.3f}.", scan)
+            self._say(f"{_counted(len(found), 'sentence')} scored, the best {best:.3f}.", scan)
 
         look, key = self.look.prepare(), self.look.key()
         self._start("Looking at the scan …", work, done)
@@ -201,7 +201,7 @@ class ReportSearchDock(QWidget):
         def done(answer: tuple[EmbeddedScan, Any]) -> None:
             scan = self.look.keep(key, answer[0])
             self.library.show_found(answer[1])
-            self._say(f"{len(answer[1])} found among {len(held)} cases.", scan)
+            self._say(f"{len(answer[1])} found among {_counted(len(held), 'case')}.", scan)
 
         look, key = self.look.prepare(), self.look.key()
         self._start("Searching …", work, done)
@@ -268,7 +268,7 @@ class ReportSearchDock(QWidget):
             held.add(done)
             held.save(target)
             left = f" Left out: {skipped[0]}" if skipped else ""
-            return held, f"{len(done)} added.{left}"
+            return held, f"{_counted(len(done), 'case')} added.{left}"
 
         self._change_library("Embedding …", work)
 
@@ -285,7 +285,7 @@ class ReportSearchDock(QWidget):
         def work(brat: BratDetector, report: Any) -> tuple[ReportLibrary, str]:
             fresh, _ = rebuild(ReportLibrary.open(target), brat, progress=report)
             fresh.save(target)
-            return fresh, f"{len(fresh)} cases embedded anew."
+            return fresh, f"{_counted(len(fresh), 'case')} embedded anew."
 
         self._change_library("Embedding …", work)
 
@@ -360,3 +360,7 @@ class ReportSearchDock(QWidget):
         self.work.cancel()
         self.work.wait(2)
         super().closeEvent(event)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

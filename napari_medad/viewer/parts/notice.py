@@ -7,6 +7,8 @@ from qtpy.QtWidgets import QLabel, QWidget
 
 DOCK_WIDTH = 390
 """Narrowest width of a dock in which nothing is cut off, pixels."""
+FRAMED = "QPlainTextEdit { border: 1px solid rgba(128, 128, 128, 120); border-radius: 3px; }"
+"""Style of a box of many lines, which napari's themes leave without an edge."""
 STYLES = {
     "plain": "",
     "good": "color: #1f9d61;",

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 
 from napari_medad.reports.cases import sentences_in
 from napari_medad.viewer.parts.found_table import FoundTable
+from napari_medad.viewer.parts.notice import FRAMED
 
 if TYPE_CHECKING:
     from napari_medad.reports.scan import EmbeddedScan, ScoredSentence
@@ -44,6 +45,7 @@ class SentencePage(QWidget):
         self.text_edit.setPlaceholderText("Ring-enhancing lesion in the left parietal lobe.")
         self.text_edit.setTabChangesFocus(True)
         self.text_edit.setFixedHeight(84)
+        self.text_edit.setStyleSheet(FRAMED)
         self.table = FoundTable(("Score", "Views", "Sentence"), self)
         self.view_box, self.coarse = QComboBox(self), QLabel(self)
         self.coarse.setWordWrap(True)

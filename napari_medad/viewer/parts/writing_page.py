@@ -24,7 +24,7 @@ from napari_medad.atomic import replacing
 from napari_medad.errors import MedadError
 from napari_medad.reports.questions import answers_json
 from napari_medad.viewer.parts.found_table import FoundTable
-from napari_medad.viewer.parts.notice import Notice
+from napari_medad.viewer.parts.notice import FRAMED, Notice
 
 if TYPE_CHECKING:
     from napari_medad.reports.draft import Draft
@@ -57,6 +57,8 @@ class WritingPage(QWidget):
         self.report_edit.setFixedHeight(110)
         self.report_edit.setTabChangesFocus(True)
         self.draft_view.setReadOnly(True)
+        for edit in (self.report_edit, self.draft_view):
+            edit.setStyleSheet(FRAMED)
         self.draft_view.setPlaceholderText(
             "A draft from the library's sentences that fit this scan appears here, marked as one."
         )
