@@ -123,7 +123,6 @@ def library(dock: ReportSearchDock, folder: Path, theme: str) -> None:
 def writing(dock: ReportSearchDock, theme: str) -> None:
     """A draft and answers, such as a language model would give them."""
     dock.pages.setCurrentWidget(dock.writing)
-    dock.footer.say("")
     settle()
     save(dock, f"report-search-write-empty-{theme}")
     dock.writing.folder_edit.setText("models/an-instruct-model")
