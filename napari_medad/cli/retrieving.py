@@ -113,7 +113,7 @@ def remove(
     held = ReportLibrary.open(library)
     held.remove(case)
     held.save(library)
-    say(f"{library} holds {len(held)} cases.")
+    say(_size(held, library))
 
 
 @retrieve.command()
@@ -267,8 +267,12 @@ def _write_csv(
 def _told(held: ReportLibrary, path: Path, done: int, what: str, left_out: Sequence[str]) -> None:
     for line in left_out:
         warn(f"Left out: {line}")
-    say(f"{done} {what}; {path} holds {len(held)} cases.")
+    say(f"{done} {what}; {_size(held, path)}")
     _say_untrained(held.origin)
+
+
+def _size(held: ReportLibrary, path: Path) -> str:
+    return f"{path} holds {len(held)} case{'' if len(held) == 1 else 's'}."
 
 
 def _say_untrained(origin: Origin) -> None:

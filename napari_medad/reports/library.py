@@ -200,8 +200,9 @@ class ReportLibrary:
         OtherWeights
         """
         if origin.fingerprint != self.origin.fingerprint:
+            drawn = ", random and new each time" if self.origin.untrained else ""
             raise OtherWeights(
-                f"{path} was made with other weights ('{self.origin.name}') than the loaded "
+                f"{path} was made with other weights ('{self.origin.name}'{drawn}) than the loaded "
                 f"'{origin.name}', so nothing in it can be compared; rebuild it (`medad retrieve "
                 "rebuild`, or Rebuild in the dock) or load those weights."
             )

@@ -138,6 +138,8 @@ def test_text_without_a_sentence_is_one_sentence(dock, act) -> None:
 def test_a_library_is_filled_and_searched(filled, act) -> None:
     dock = filled
     assert "3 cases, 3 with a report" in dock.library.notice.text()
+    assert [e.name for e in dock.library.entries] == ["p0_t2f", "p1_t2f", "p2_t2f"]
+    assert dock.library.table.item(0, 0).text() == ""
     kinds = {SCAN: "p0_t2f", REPORT: "_t2f", SENTENCES: "cm."}
     for kind, words in kinds.items():
         dock.library.kind_box.setCurrentIndex(dock.library.kind_box.findData(kind))
@@ -179,6 +181,18 @@ def test_cases_are_removed_and_the_open_scan_is_added(filled, act, scans: Path) 
     assert ReportLibrary.open(path).entries[-1].report == str((scans / "p2.txt").resolve())
 
 
+def test_a_scan_without_a_report_is_added_only_when_confirmed(filled, act) -> None:
+    dock = filled
+    asked = []
+    dock.confirm = lambda question: bool(asked.append(question))
+    act(lambda: dock.add(None, False))
+    assert asked == ["Add this scan without a report?"]
+    assert "3 cases, 3 with a report" in dock.library.notice.text()
+    dock.confirm = lambda question: True
+    act(lambda: dock.add(None, False))
+    assert "3 cases, 2 with a report" in dock.library.notice.text()
+
+
 def test_a_library_of_other_weights_is_refused_and_rebuilt(filled, act, tiny_brat, viewer) -> None:
     dock, model = filled, ModelFolder.read(tiny_brat, "brat")
     other = ModelFolder(tiny_brat.parent / "other", "brat", model.settings, model.facts)
@@ -193,6 +207,31 @@ def test_a_library_of_other_weights_is_refused_and_rebuilt(filled, act, tiny_bra
     assert "3 cases embedded anew" in dock.footer.notice.text()
     act(dock.run)
     assert dock.library.table.rowCount() == 3
+
+
+def test_rebuilding_says_which_scans_are_gone(filled, act, scans: Path) -> None:
+    dock, asked = filled, []
+    (scans / "p1_t2f.nii.gz").unlink()
+    dock.confirm = lambda question: bool(asked.append(question))
+    act(dock.library.rebuild_button.click)
+    assert "1 scan can no longer be found and will be left out" in asked[0]
+    assert len(dock.library.library) == 3
+    dock.confirm = lambda question: True
+    act(dock.library.rebuild_button.click)
+    assert [e.name for e in dock.library.entries] == ["p0_t2f", "p2_t2f"]
+
+
+def test_cancelling_leaves_the_library_as_it_was(filled, act, scans: Path) -> None:
+    dock, before = filled, (scans / "past.medad-library").read_bytes()
+
+    def begin_and_cancel() -> None:
+        dock.rebuild()
+        dock.footer.cancel_button.click()
+
+    act(begin_and_cancel)
+    assert dock.footer.notice.text() == "Cancelled."
+    assert (scans / "past.medad-library").read_bytes() == before
+    assert dock.footer.run_button.isEnabled()
 
 
 def test_a_damaged_library_is_one_sentence(dock, scans: Path) -> None:

@@ -135,7 +135,7 @@ class ReportSearchDock(QWidget):
         if self.look.outdated():
             self.sentences.clear()
             self.writing.show_draft(None)
-            self.library.show_found(())
+            self.library.list_cases()
             self.footer.say("")
         self._offer()
 
@@ -189,14 +189,14 @@ class ReportSearchDock(QWidget):
             views = scan.embedding.views
             if kind == SENTENCES:
                 lines = search.sentences_for(held, views, SHOWN)
-                return scan, [(m.entry, m.score, sentence_text(m)) for m in lines]
+                return scan, [(m.entry, f"{m.score:.3f}", sentence_text(m)) for m in lines]
             if kind == SENTENCE:
                 feature = scan.detector.embed_sentences([sentence])[0]
                 cases = search.by_sentence(held, feature, SHOWN)
             else:
                 looking = search.by_scan if kind == SCAN else search.reports_for
                 cases = looking(held, views, SHOWN)
-            return scan, [(m.entry, m.score, m.entry.name) for m in cases]
+            return scan, [(m.entry, f"{m.score:.3f}", m.entry.name) for m in cases]
 
         def done(answer: tuple[EmbeddedScan, Any]) -> None:
             scan = self.look.keep(key, answer[0])
@@ -249,6 +249,8 @@ class ReportSearchDock(QWidget):
         """Add the open scan with its report, or the cases of a table."""
         from napari_medad.reports.cases import StudyWithReport, cases_of, embed_cases
 
+        if path is None and not self.confirm("Add this scan without a report?"):
+            return
         keep, target = self.library.keep_box.isChecked(), self.library.path
         begun = self.library.library is None
         try:
@@ -277,13 +279,20 @@ class ReportSearchDock(QWidget):
         from napari_medad.reports.cases import rebuild
         from napari_medad.reports.library import ReportLibrary
 
-        target = self.library.path
+        target, held = self.library.path, self.library.library
+        if target is None or held is None:
+            return
+        gone = sum(not Path(entry.study).exists() for entry in held.entries)
         question = "Embed every case of the library anew with the weights that are chosen?"
-        if target is None or not self.confirm(question):
+        if gone:
+            question += f" {_counted(gone, 'scan')} can no longer be found and will be left out."
+        if not self.confirm(question):
             return
 
         def work(brat: BratDetector, report: Any) -> tuple[ReportLibrary, str]:
-            fresh, _ = rebuild(ReportLibrary.open(target), brat, progress=report)
+            fresh, _ = rebuild(
+                ReportLibrary.open(target), brat, drop_missing=bool(gone), progress=report
+            )
             fresh.save(target)
             return fresh, f"{_counted(len(fresh), 'case')} embedded anew."
 

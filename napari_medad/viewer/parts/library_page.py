@@ -35,6 +35,8 @@ KINDS = {
     SENTENCES: "Sentences that fit this scan",
 }
 FILES = f"Report library (*{ENDING});;All files (*)"
+LISTED = 200
+"""Most cases listed before anything is searched for."""
 NOTHING = "Open a library, or make a new one."
 
 
@@ -168,7 +170,7 @@ class LibraryPage(QWidget):
         OtherWeights
         """
         if self.library is not None:
-            self.library.check(origin, self.path or "The library")
+            self.library.check(origin, self.path.name if self.path else "The library")
 
     def reason(self) -> str:
         """Why nothing can be searched now; empty where it can."""
@@ -188,17 +190,21 @@ class LibraryPage(QWidget):
         row = self.table.currentRow()
         return self.entries[row] if 0 <= row < len(self.entries) else None
 
-    def show_found(self, rows: Sequence[tuple[Entry, float, str]]) -> None:
+    def show_found(self, rows: Sequence[tuple[Entry, str, str]], hint: str = "") -> None:
         """List cases with score and words, best first."""
         self.entries = [entry for entry, _, _ in rows]
-        self.table.fill(((f"{score:.3f}", text) for _, score, text in rows), "Nothing was found.")
+        self.table.fill(((score, text) for _, score, text in rows), hint)
         self._offer()
+
+    def list_cases(self) -> None:
+        """List what is in the library, as long as nothing was searched for."""
+        held = self.library.entries[:LISTED] if self.library is not None else []
+        self.show_found([(e, "", e.name) for e in held], "What is found appears here.")
 
     def _show(self) -> None:
         self.path_edit.setText("" if self.path is None else self.path.name)
         self.path_edit.setToolTip(str(self.path or ""))
-        self.show_found(())
-        self.table.hint = "What is found appears here."
+        self.list_cases()
         library = self.library
         if library is None:
             self.notice.say("")
