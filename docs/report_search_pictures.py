@@ -22,6 +22,7 @@ from napari_medad.detectors.brat.network import Brat
 from napari_medad.detectors.brat.settings import BratShape
 from napari_medad.detectors.brat.text import learned_vocabulary, usual_sentences
 from napari_medad.reports.draft import Draft
+from napari_medad.reports.library import ReportLibrary
 from napari_medad.reports.questions import parse_answers, questions
 from napari_medad.viewer.app import raise_dock
 from napari_medad.viewer.docks.report_search import ReportSearchDock
@@ -102,7 +103,7 @@ def library(dock: ReportSearchDock, folder: Path, theme: str) -> None:
     dock.pages.setCurrentWidget(dock.library)
     settle()
     save(dock, f"report-search-library-empty-{theme}")
-    path = folder / f"{theme}.medad-library"
+    path = folder / theme / "past.medad-library"
     dock.library.begin(path)
     dock.add(folder / "cases.csv", True)
     ended(dock)
@@ -110,10 +111,12 @@ def library(dock: ReportSearchDock, folder: Path, theme: str) -> None:
     dock.run()
     ended(dock)
     save(dock, f"report-search-library-{theme}")
-    held = dock.library.library
-    assert held is not None
-    held.origin = held.origin.model_copy(update={"fingerprint": "other", "name": "earlier"})
-    dock.library.path = Path("past.medad-library")
+    held = ReportLibrary.open(path)
+    earlier = {"fingerprint": "other", "name": "earlier", "state": "trained"}
+    held.origin = held.origin.model_copy(update=earlier)
+    other = path.with_name("earlier.medad-library")
+    held.save(other)
+    dock.library.open(other)
     dock.run()
     ended(dock)
     save(dock, f"report-search-error-{theme}")
