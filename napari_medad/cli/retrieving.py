@@ -205,7 +205,8 @@ def measure(
     from napari_medad.reports.search import similarities
 
     held = ReportLibrary.open(library)
-    table, entries = similarities(held)
+    with progress_bar("match") as report:
+        table, entries = similarities(held, report)
     if not entries:
         raise MedadError(f"{library} holds no report; add scans with --report or --data.")
     known = None if findings is None else findings_of(findings, [e.name for e in entries])

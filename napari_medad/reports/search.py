@@ -13,6 +13,7 @@ import torch
 from napari_medad.detectors.brat.embedding import sentence_scores
 from napari_medad.detectors.brat.matching import match
 from napari_medad.errors import MedadError
+from napari_medad.inference.progress import Callback, Reporter
 from napari_medad.reports.library import Entry, ReportLibrary
 
 BATCH = 256
@@ -160,15 +161,20 @@ def sentences_for(
     ]
 
 
-def similarities(library: ReportLibrary) -> tuple[np.ndarray, list[Entry]]:
+def similarities(
+    library: ReportLibrary, progress: Callback | None = None
+) -> tuple[np.ndarray, list[Entry]]:
     """Image-report similarity [n, n] of every scan (rows) and report, for `retrieval_scores`.
 
-    Cases without a report are left out; the entries of the others are given too.
+    Cases without a report are left out; the entries of the others are given too. `progress`
+    takes a `Progress` after every scan, and answers "stop" to cancel.
     """
     counts = np.diff(library.starts)
     told = np.flatnonzero(counts)
     table = np.zeros((len(told), len(told)))
+    reporter = Reporter(progress, len(told), "scans")
     for row, case in enumerate(told.tolist()):
+        reporter(row)
         cosines = library.sentences @ library.views[case].T
         for start in range(0, len(told), BATCH):
             part = slice(start, start + BATCH)
