@@ -173,12 +173,13 @@ def similarities(
     told = np.flatnonzero(counts)
     table = np.zeros((len(told), len(told)))
     reporter = Reporter(progress, len(told), "scans")
+    reporter(0)
     for row, case in enumerate(told.tolist()):
-        reporter(row)
         cosines = library.sentences @ library.views[case].T
         for start in range(0, len(told), BATCH):
             part = slice(start, start + BATCH)
             table[row, part] = _aligned(cosines, library.starts, told[part])
+        reporter(row + 1)
     return table, [library.entries[case] for case in told.tolist()]
 
 

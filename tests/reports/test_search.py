@@ -90,6 +90,6 @@ def test_reports_made_of_their_scans_views_are_found_first() -> None:
     held.add(type(c)(c.entry, c.views, c.views[[2, 0]]) for c in cases)
     steps = []
     table, entries = search.similarities(held, lambda p: steps.append(p.done))
-    assert steps == list(range(12))
+    assert steps == list(range(13))
     assert [e.name for e in entries] == [f"c{n}" for n in range(12)]
     assert retrieval_scores(table).recall[1] == 1.0
