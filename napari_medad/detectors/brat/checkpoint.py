@@ -169,7 +169,7 @@ def load_network(path: Path | None) -> tuple[Brat, dict[str, Any]]:
     """
     if path is None:
         vocabulary = learned_vocabulary([usual_sentences()])
-        shape = BratShape(vocabulary=len(vocabulary))
+        shape = BratShape.parse({"vocabulary": len(vocabulary)}, "brat")
         return Brat(shape), {"vocabulary": vocabulary}
     if not path.is_dir():
         settings, tensors = convert(read_tensors(path))

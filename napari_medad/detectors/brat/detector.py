@@ -102,12 +102,13 @@ class BratDetector(VolumeDetector):
         seen = framed(study, self.network.shape, chosen)
         with self.device.computing():
             views = self.network.views(seen.image[None].to(self.device.name))
+        deep, high, wide = study.volume().array.shape
         cells = views.attention[-1][0].cpu().reshape(-1, *views.cells)
         return StudyEmbedding(
             views.unit[0].cpu().numpy(),
             cells.numpy(),
             seen.to_cells(views.cells),
-            study.volume().array.shape,
+            (deep, high, wide),
             seen.notes,
         )
 
@@ -135,8 +136,8 @@ class BratDetector(VolumeDetector):
             raise MedadError("There is no sentence to look for; type at least one.")
         text = self.tokenizer([sentences] if together else [[one] for one in sentences])
         with self.device.computing():
-            features = self.network.sentences(text.to(self.device.name))
-        return features[text.present].cpu().numpy()
+            read = self.network.sentences(text.to(self.device.name))
+        return read.unit[read.present].cpu().numpy()
 
     def prepare(self, case: Case) -> Look:
         """Look at the study and read the sentences."""

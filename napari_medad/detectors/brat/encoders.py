@@ -52,12 +52,12 @@ class DenseNetEncoder(nn.Module):
             block_config=blocks,
         )
         self.features = whole.features
-        self.width = self.features.norm5.num_features
+        self.width = len(self.features.get_parameter("norm5.weight"))
 
     def forward(self, image: Tensor) -> Seen:
         """Image [b, c, z, y, x] -> tokens of cells [1, y / 32, x / 32]."""
         found = F.leaky_relu(self.features(image).mean(dim=2, keepdim=True))
-        return Seen(rearrange(found, "b w z y x -> b (z y x) w"), tuple(found.shape[2:]))
+        return Seen(rearrange(found, "b w z y x -> b (z y x) w"), _cells(found))
 
     def stages(self, image: Tensor) -> list[Tensor]:
         """Features after the stem's convolution and after each dense block, finest first.
@@ -86,7 +86,7 @@ class ResNetEncoder(nn.Module):
     def forward(self, image: Tensor) -> Seen:
         """Image [b, c, z, y, x] -> tokens of cells [1, y / 32, x / 32]."""
         found = self.resnet(image)[-1]
-        return Seen(rearrange(found, "b w z y x -> b (z y x) w"), tuple(found.shape[2:]))
+        return Seen(rearrange(found, "b w z y x -> b (z y x) w"), _cells(found))
 
 
 class VitEncoder(nn.Module):
@@ -106,7 +106,8 @@ class VitEncoder(nn.Module):
             classification=True,
         )
         del self.vit.classification_head
-        self.cells = tuple(edge // self.patch for edge in shape.size)
+        z, y, x = (edge // self.patch for edge in shape.size)
+        self.cells = (z, y, x)
 
     def forward(self, image: Tensor) -> Seen:
         """Image [b, c, z, y, x] -> tokens of cells [z / 16, y / 16, x / 16]."""
@@ -115,6 +116,12 @@ class VitEncoder(nn.Module):
         for block in self.vit.blocks:
             tokens = block(tokens)
         return Seen(self.vit.norm(tokens)[:, 1:], self.cells)
+
+
+def _cells(found: Tensor) -> tuple[int, int, int]:
+    """Extent of features [b, w, z, y, x]."""
+    z, y, x = found.shape[2:]
+    return z, y, x
 
 
 def encoder_of(shape: BratShape) -> DenseNetEncoder | ResNetEncoder | VitEncoder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -78,7 +79,8 @@ def _channels(
     study: Study, shape: BratShape, chosen: str | None
 ) -> tuple[list[str | None], tuple[str, ...]]:
     """The volume of each channel, None where it is missing, and what to tell of that."""
-    wanted, known = shape.modalities, {}
+    wanted = shape.modalities
+    known: dict[str, str] = {}
     for name, volume in study.volumes.items():
         known.setdefault(volume.modality or modality_of(name) or name, name)
     if not wanted:
@@ -104,7 +106,8 @@ def _like_released(volumes: list[Volume], shape: BratShape) -> tuple[Tensor, np.
     grids = [_stored(volume) for volume in volumes]
     stacked = torch.from_numpy(np.stack([array for array, _ in grids]))
     scan = MetaTensor(stacked, affine=torch.from_numpy(grids[0][1]))
-    placed = Orientation("SAR", labels=LABELS)(Spacing((1.0, 1.0, 1.0), mode="bilinear")(scan))
+    spaced = Spacing((1.0, 1.0, 1.0), mode="bilinear")(scan)
+    placed: Any = Orientation("SAR", labels=LABELS)(spaced)
     finished = Compose(
         [
             Resize(shape.size),

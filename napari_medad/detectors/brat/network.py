@@ -41,6 +41,20 @@ class Views(NamedTuple):
     tokens: Tensor
 
 
+class Sentences(NamedTuple):
+    """What was read.
+
+    Attributes
+    ----------
+    unit : Tensor [b, n_s, d] float32
+        F, of length 1; 0 where there is no sentence.
+    present : Tensor [b, n_s] bool
+    """
+
+    unit: Tensor
+    present: Tensor
+
+
 class LanguageHead(nn.Module):
     """BERT's head that names the next word."""
 
@@ -70,7 +84,8 @@ class Brat(nn.Module):
         super().__init__()
         self.shape = shape
         self.visual_encoder = encoder_of(shape)
-        self.ln_vision = nn.LayerNorm(self.visual_encoder.width)
+        width = int(self.visual_encoder.width)
+        self.ln_vision = nn.LayerNorm(width)
         config = Blip2QFormerConfig(
             vocab_size=shape.vocabulary,
             hidden_size=shape.width,
@@ -79,11 +94,11 @@ class Brat(nn.Module):
             intermediate_size=shape.feed_forward,
             max_position_embeddings=shape.positions,
             cross_attention_frequency=shape.cross_every,
-            encoder_hidden_size=self.visual_encoder.width,
+            encoder_hidden_size=width,
             use_qformer_text_input=True,
             attention_probs_dropout_prob=0.0,  # else the maps that are told are not those used
-            attn_implementation="eager",
         )
+        config._attn_implementation = "eager"  # the others do not tell the maps
         self.query_tokens = nn.Parameter(torch.randn(1, shape.queries, shape.width) * 0.02)
         self.embeddings = Blip2TextEmbeddings(config)
         for table in (self.embeddings.word_embeddings, self.embeddings.position_embeddings):
@@ -91,6 +106,7 @@ class Brat(nn.Module):
         self.qformer = Blip2QFormerModel(config)
         self.vision_proj = nn.Linear(shape.width, shape.embedding)
         self.text_proj = nn.Linear(shape.width, shape.embedding)
+        self.global_proj = nn.Linear(width, shape.embedding) if shape.pooled else None
         self.language_head = LanguageHead(shape)
         self.temp = nn.Parameter(torch.tensor(TEMPERATURE))
 
@@ -98,6 +114,11 @@ class Brat(nn.Module):
         """Image [b, c, z, y, x] in 0..1 -> the views."""
         seen = self.visual_encoder(image)
         tokens = self.ln_vision(seen.tokens)
+        if self.global_proj is not None:
+            mean = tokens.mean(dim=1, keepdim=True)
+            even = torch.full_like(tokens[..., :1], 1 / tokens.shape[1]).float().mT
+            unit = F.normalize(self.global_proj(mean).float(), dim=-1)
+            return Views(mean, unit, (even,), seen.cells, tokens)
         found = self.qformer(
             query_embeds=self.query_tokens.expand(len(image), -1, -1),
             encoder_hidden_states=tokens,
@@ -107,8 +128,8 @@ class Brat(nn.Module):
         attention = tuple(layer.float().mean(dim=1) for layer in found.cross_attentions)
         return Views(found.last_hidden_state, unit, attention, seen.cells, tokens)
 
-    def sentences(self, text: Tokens) -> Tensor:
-        """Sentence features F [b, n_s, d] float32 of length 1; 0 where there is no sentence.
+    def sentences(self, text: Tokens) -> Sentences:
+        """Features of the sentences of each report.
 
         A sentence's feature is the mean of its tokens' outputs, which see the whole report.
         """
@@ -117,10 +138,15 @@ class Brat(nn.Module):
             query_length=0,
             attention_mask=text.there.long(),
         ).last_hidden_state.float()
-        numbers = torch.arange(text.present.shape[1], device=found.device)
-        owned = (text.sentence.unsqueeze(1) == numbers[:, None]).float()
-        means = owned @ found / owned.sum(-1, keepdim=True).clamp(min=1)
-        return F.normalize(self.text_proj(means).float(), dim=-1) * text.present.unsqueeze(-1)
+        present = text.present
+        if self.shape.reading == "report":
+            means, present = found[:, :1], present.any(dim=1, keepdim=True)
+        else:
+            numbers = torch.arange(present.shape[1], device=found.device)
+            owned = (text.sentence.unsqueeze(1) == numbers[:, None]).float()
+            means = owned @ found / owned.sum(-1, keepdim=True).clamp(min=1)
+        unit = F.normalize(self.text_proj(means).float(), dim=-1)
+        return Sentences(unit * present.unsqueeze(-1), present)
 
     def next_words(self, tokens: Tensor, text: Tokens) -> Tensor:
         """Logits [b, t, vocabulary] of the word after each token, given the image.

@@ -18,27 +18,64 @@ class BratShape(Settings):
     """What shapes the network; trained weights bring their own values."""
 
     backbone: Backbone = Field(
-        "densenet121",
+        default="densenet121",
         title="Vision backbone",
         description="'small' is a DenseNet of few layers for few data",
     )
     modalities: tuple[str, ...] = Field(
-        (), title="Modalities", description="One channel each; empty: one volume of any kind"
+        default=(),
+        title="Modalities",
+        description="One channel each; empty: one volume of any kind",
     )
-    depth: int = Field(32, ge=1, title="Slices that the network sees", json_schema_extra=ADVANCED)
-    side: int = Field(256, ge=32, title="Image size", json_schema_extra={"unit": "px", **ADVANCED})
-    queries: int = Field(32, ge=1, title="Views", json_schema_extra=ADVANCED)
-    width: int = Field(768, ge=4, title="Width of the Q-Former", json_schema_extra=ADVANCED)
-    layers: int = Field(12, ge=1, title="Layers of the Q-Former", json_schema_extra=ADVANCED)
-    heads: int = Field(12, ge=1, title="Attention heads", json_schema_extra=ADVANCED)
-    feed_forward: int = Field(3072, ge=4, title="Feed-forward width", json_schema_extra=ADVANCED)
+    depth: int = Field(
+        default=32, ge=1, title="Slices that the network sees", json_schema_extra=ADVANCED
+    )
+    side: int = Field(
+        default=256, ge=32, title="Image size", json_schema_extra={"unit": "px", **ADVANCED}
+    )
+    queries: int = Field(default=32, ge=1, title="Views", json_schema_extra=ADVANCED)
+    width: int = Field(default=768, ge=4, title="Width of the Q-Former", json_schema_extra=ADVANCED)
+    layers: int = Field(
+        default=12, ge=1, title="Layers of the Q-Former", json_schema_extra=ADVANCED
+    )
+    heads: int = Field(default=12, ge=1, title="Attention heads", json_schema_extra=ADVANCED)
+    feed_forward: int = Field(
+        default=3072, ge=4, title="Feed-forward width", json_schema_extra=ADVANCED
+    )
     cross_every: int = Field(
-        2, ge=1, title="Cross-attention in every n-th layer", json_schema_extra=ADVANCED
+        default=2, ge=1, title="Cross-attention in every n-th layer", json_schema_extra=ADVANCED
     )
-    embedding: int = Field(256, ge=2, title="Embedding size", json_schema_extra=ADVANCED)
-    vocabulary: int = Field(0, ge=0, title="Words in the vocabulary", json_schema_extra=ADVANCED)
-    positions: int = Field(512, ge=2, title="Longest text", json_schema_extra=ADVANCED)
-    tied: bool = Field(True, title="One matrix for words in and out", json_schema_extra=ADVANCED)
+    embedding: int = Field(default=256, ge=2, title="Embedding size", json_schema_extra=ADVANCED)
+    vocabulary: int = Field(
+        default=0, ge=0, title="Words in the vocabulary", json_schema_extra=ADVANCED
+    )
+    positions: int = Field(default=512, ge=2, title="Longest text", json_schema_extra=ADVANCED)
+    reading: Literal["sentences", "report"] = Field(
+        default="sentences",
+        title="Reading",
+        description="One feature of each sentence, or one of the whole report (Q-Former, CLIP)",
+        json_schema_extra=ADVANCED,
+    )
+    pooled: bool = Field(
+        default=False,
+        title="One view",
+        description="The mean of the vision tokens instead of the queries' views (CLIP)",
+        json_schema_extra=ADVANCED,
+    )
+    task: Literal["pretraining", "classification", "segmentation"] = Field(
+        default="pretraining", title="Task"
+    )
+    features: Literal["vision", "views"] = Field(
+        default="vision",
+        title="Features of the classifier",
+        description="The backbone's tokens, or the queries' views, averaged",
+    )
+    classes: tuple[str, ...] = Field(
+        default=(), title="Classes", description="Empty: those that the data name"
+    )
+    tied: bool = Field(
+        default=True, title="One matrix for words in and out", json_schema_extra=ADVANCED
+    )
 
     @property
     def channels(self) -> int:
