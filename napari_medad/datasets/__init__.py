@@ -1,0 +1,1 @@
+"""Public datasets, read as their authors lay them out."""
