@@ -1,0 +1,1 @@
+"""Many studies through one detector."""
