@@ -91,7 +91,8 @@ class Prediction:
     Attributes
     ----------
     maps : mapping of str to ndarray float32
-        [b, h, w] on the batch's pixels (slices) or [z, y, x] (volume). Holds `anomaly`.
+        [b, h, w] on the batch's pixels (slices) or [z, y, x] (volume, whose b below is the
+        number of its slices along the case's axis). Holds `anomaly`.
     scores : ndarray [b] float32, optional
         The detector's own slice scores. Where None, the mean of the anomaly map over the
         slice's foreground is used.

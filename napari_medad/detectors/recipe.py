@@ -50,6 +50,10 @@ class Example:
     patient : str
         Whose image it is: a patient's images are held out together or not at all. Kept in
         memory only. Empty where the file's name has to tell.
+    report : str
+        The radiology report's text, for methods that learn from it. Kept in memory only.
+    study_class : str
+        A name of what the whole study shows ("Alzheimer's disease"), for classifiers.
     """
 
     image: Path | Volume
@@ -63,6 +67,8 @@ class Example:
     axis: str = "axial"
     held_out: bool = False
     patient: str = ""
+    report: str = ""
+    study_class: str = ""
 
     def study(self) -> Study:
         """Read the image; a folder is read as one study."""

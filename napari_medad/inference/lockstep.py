@@ -72,11 +72,19 @@ class Run:
         assert isinstance(detector, VolumeDetector)
         self._prepare()
         report = Reporter(self._progress, 1, "steps")
-        self.maps = detector.predict_volume(case, self.state, report).maps
+        said = detector.predict_volume(case, self.state, report)
+        self.maps = said.maps
         for values in self.maps.values():
             np.multiply(values, case.foreground, out=values)
         detector.finish(self.maps, case, self.state)
-        self.scores = _mean_scores(self.maps["anomaly"], case)
+        means = _mean_scores(self.maps["anomaly"], case)
+        skipped = np.isnan(means)
+        self.scores = means if said.scores is None else np.where(skipped, np.nan, said.scores)
+        self.categories, self.chances = (
+            {name: np.where(skipped, np.nan, values) for name, values in given.items()}
+            for given in (said.categories, said.chances)
+        )
+        self.present = {name: values & ~skipped for name, values in said.present.items()}
         yield
 
     def _slices(self) -> Iterator[None]:

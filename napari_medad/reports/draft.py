@@ -1,4 +1,4 @@
-"""A report drafted by a language model from what retrieval ranked for a scan."""
+"""A report drafted by a language model from ranked sentences, or from the views of a scan."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from napari_medad.reports.prompts import asked
 ENDING = "_draft.txt"
 MARK = "DRAFT, NOT A REPORT"
 MARK_END = "End of the draft, not a report."
-UNTRAINED = "UNTRAINED: the sentences were ranked by random weights, so this draft means nothing."
+UNTRAINED = "UNTRAINED: random weights looked at the scan, so this draft means nothing."
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,10 @@ class Draft:
         The model's words alone.
     model : str
     sentences : tuple of (str, float)
-        What it was given: sentences and their similarity to the scan, best first.
+        What it was given: sentences and their similarity to the scan, best first. None where
+        it looked at the views itself.
     untrained : bool
-        Whether the sentences were ranked by random weights.
+        Whether random weights looked at the scan.
     """
 
     case: str
@@ -43,9 +44,11 @@ class Draft:
     @property
     def text(self) -> str:
         """The draft with its mark above and below, as it is shown, copied and written."""
+        count = len(self.sentences)
+        given = f"{count} retrieved sentences" if count else "brat's views of the scan"
         about = (
             f"{MARK} — written by the language model '{self.model}' for {self.case} from "
-            f"{len(self.sentences)} retrieved sentences. A radiologist must check every word."
+            f"{given}. A radiologist must check every word."
         )
         parts = [about, UNTRAINED] if self.untrained else [about]
         return "\n".join([*parts, "", self.body, "", MARK_END, ""])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -71,7 +71,7 @@ class LocalLanguageModel:
         model: Any = self._read(
             AutoModelForCausalLM.from_pretrained, "model", use_safetensors=True, **safe
         )
-        self._model = model.eval().to(device)
+        self._model = model.eval().requires_grad_(False).to(device)
         self._device = device
 
     @property
@@ -92,29 +92,89 @@ class LocalLanguageModel:
         import torch
         from transformers import StoppingCriteriaList
 
-        ids = self._tokens(prompt)
+        given = self._given(self._tokens(prompt))
+        length = given["attention_mask"].shape[1]
         room = int(getattr(self._model.config, "max_position_embeddings", 0) or 1 << 30)
-        if ids.shape[1] >= room:
+        if length >= room:
             raise MedadError(
-                f"The prompt has {ids.shape[1]} tokens, but {self.name} reads {room} at most; give "
+                f"The prompt has {length} tokens, but {self.name} reads {room} at most; give "
                 "fewer sentences or a model with a longer context."
             )
-        longest = min(longest, room - ids.shape[1])
+        longest = min(longest, room - length)
+        start = given["input_ids"].shape[1] if "input_ids" in given else 0
         reporter = Reporter(progress, longest, "tokens")
         reporter(0)
         pad = self._tokenizer.pad_token_id
         with torch.inference_mode():
             written = self._model.generate(
-                ids,
-                attention_mask=torch.ones_like(ids),
+                **given,
                 max_new_tokens=longest,
                 do_sample=False,
                 num_beams=1,
                 pad_token_id=self._tokenizer.eos_token_id if pad is None else pad,
-                stopping_criteria=StoppingCriteriaList([_counting(reporter, ids.shape[1])]),
+                stopping_criteria=StoppingCriteriaList([_counting(reporter, start)]),
             )
-        text = self._tokenizer.decode(written[0, ids.shape[1] :], skip_special_tokens=True)
+        text = self._tokenizer.decode(written[0, start:], skip_special_tokens=True)
         return str(text).strip()
+
+    @property
+    def device(self) -> str:
+        """Where the model is."""
+        return self._device
+
+    @property
+    def width(self) -> int:
+        """Of the embedding of a word."""
+        return int(self._model.get_input_embeddings().weight.shape[1])
+
+    def embedded(self, ids: torch.Tensor) -> torch.Tensor:
+        """Words [b, n] -> their embeddings [b, n, width]."""
+        return self._model.get_input_embeddings()(ids)
+
+    def to_learn(
+        self, prompt: str, texts: Sequence[str], longest: int
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Texts that are to be written after a prompt, as tokens.
+
+        Parameters
+        ----------
+        prompt : str
+        texts : sequence of str
+        longest : int
+            Tokens of a text that are kept, its end not counted.
+
+        Returns
+        -------
+        ids, there, learned : Tensor [b, n]
+            Tokens int64; what is no padding, and what belongs to a text or ends it, bool.
+        """
+        import torch
+
+        asked, end = self._tokens(prompt)[0], self._tokenizer.eos_token_id
+        read = [
+            self._tokenizer(text, add_special_tokens=False).input_ids[:longest] for text in texts
+        ]
+        size = len(asked) + max(map(len, read)) + 1
+        ids = torch.full((len(texts), size), end or 0, device=self._device)
+        there, learned = (torch.zeros_like(ids, dtype=torch.bool) for _ in range(2))
+        ids[:, : len(asked)] = asked
+        for row, words in enumerate(read):
+            last = len(asked) + len(words)
+            ids[row, len(asked) : last] = torch.tensor(words, dtype=torch.long)
+            there[row, : last + (end is not None)] = True
+            learned[row, len(asked) : last + (end is not None)] = True
+        return ids, there, learned
+
+    def next_words(self, embedded: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+        """Logits [b, n, words] float32 after embeddings [b, n, width], none of `there` padding."""
+        found = self._model(inputs_embeds=embedded, attention_mask=there.long())
+        return found.logits.float()
+
+    def _given(self, ids: torch.Tensor) -> dict[str, torch.Tensor]:
+        """What the model is to continue, for tokens [1, n]; with `input_ids` it repeats them."""
+        import torch
+
+        return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
     def _tokens(self, prompt: str) -> torch.Tensor:
         """The prompt as tokens [1, n] on the device."""

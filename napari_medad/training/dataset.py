@@ -82,7 +82,8 @@ def fingerprint(examples: Sequence[Example]) -> str:
         weighed = () if e.importance is None else (_image(e.importance),)
         labels = sorted((e.slices or {}).items())
         named = (e.axis, sorted(e.categories.items())) if e.categories is not None else ()
-        digest.update(repr((*row, labels, *named, *weighed)).encode())
+        told = (e.report, e.study_class) if e.report or e.study_class else ()
+        digest.update(repr((*row, labels, *named, *weighed, *told)).encode())
     return digest.hexdigest()
 
 

@@ -30,7 +30,8 @@ def read_manifest(path: Path, *, test: bool = False) -> tuple[Example, ...]:
     unknown; where the column is missing, 0 or what `categories` say), `slices` ("12:1 13:0":
     axial slice and its label), `categories` ("Enlarged ventricles; Craniotomy", or "normal":
     the abnormalities of one slice) with `slice` (its number; 0 where the image has one) and
-    `axis`, `split` (train, held-out or test), `patient`. A JSON manifest is a list of such
+    `axis`, `split` (train, held-out or test), `patient`, `report` (its text, or a .txt file),
+    `class` (a name of what the whole study shows). A JSON manifest is a list of such
     objects, or {"examples": [...]}. Other columns are ignored.
 
     Parameters
@@ -93,6 +94,8 @@ def _example(row: Mapping[str, Any], where: str, home: Path) -> Example:
         axis=_choice(row.get("axis", ""), {"": "axial"} | {a: a for a in AXES}, "axis", where),
         held_out=_split(row) != TEST and bool(_choice(_split(row), SPLITS, "split", where)),
         patient=str(row.get("patient", "")).strip(),
+        report=_report(row, where, home),
+        study_class=str(row.get("class", "")).strip(),
     )
 
 
@@ -104,6 +107,19 @@ def _file(row: Mapping[str, Any], key: str, where: str, home: Path) -> Path | No
     if not path.exists():
         raise MedadError(f"{where} names the {key} {text}, which is not there; correct the path.")
     return path
+
+
+def _report(row: Mapping[str, Any], where: str, home: Path) -> str:
+    """The text of a report, which the cell holds or names a .txt file of."""
+    text = str(row.get("report", "")).strip()
+    if not text.endswith(".txt") or len(text.split()) > 1:
+        return text
+    file = _file(row, "report", where, home)
+    assert file is not None
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        raise MedadError(f"{where} names the report {text}, which is no text in UTF-8.") from None
 
 
 def _choice(value: Any, choices: Mapping[str, Any], key: str, where: str) -> Any:

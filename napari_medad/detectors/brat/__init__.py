@@ -12,6 +12,7 @@ CARD = Card(
     package=__name__,
     settings_class="settings:BratSettings",
     detector_class="detector:BratDetector",
+    recipe_class="recipe:BratRecipe",
     input="volume",
     modalities=("t1c", "t1n", "t2w", "t2f"),
     labels="reports",

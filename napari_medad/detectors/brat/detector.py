@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -18,9 +18,11 @@ from napari_medad.detectors.brat.network import Brat
 from napari_medad.detectors.brat.settings import BratSettings
 from napari_medad.detectors.brat.text import ReportTokenizer, read_vocabulary, usual_sentences
 from napari_medad.detectors.detector import Case, Prediction, VolumeDetector
+from napari_medad.detectors.device import Device
 from napari_medad.errors import MedadError
 from napari_medad.volumes.study import Study
 from napari_medad.weights.installed import find_weights
+from napari_medad.weights.model_folder import ModelFolder
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +46,11 @@ class BratDetector(VolumeDetector):
     settings: BratSettings
     network: Brat
     threshold_source = "twice an even gaze"
+    task = "pretraining"
+
+    def __new__(cls, settings: BratSettings, device: Device, weights: str = "auto") -> Self:
+        """The detector of the task that the weights were taught."""
+        return super().__new__(_detector_of(weights) if cls is BratDetector else cls)  # type: ignore[return-value]
 
     def load(self, weights: str) -> None:
         """Load weights, and the vocabulary that they bring."""
@@ -177,3 +184,18 @@ class BratDetector(VolumeDetector):
         depth = "no depth" if deep == 1 else f"{deep} cells in depth"
         coarse = f"The maps are coarse: {high} x {wide} cells in plane and {depth}."
         return (coarse, *state.embedding.notes)
+
+
+def _detector_of(weights: str) -> type[BratDetector]:
+    """What runs weights: of a pre-trained network, or of a head that stands on one."""
+    path = find_weights(CARD.name, weights, CARD.weights).path
+    if path is None or not path.is_dir():
+        return BratDetector
+    from napari_medad.detectors.brat.head_detectors import (
+        ClassificationDetector,
+        SegmentationDetector,
+    )
+
+    task = ModelFolder.read(path, CARD.name).settings.get("task")
+    taught = {kind.task: kind for kind in (ClassificationDetector, SegmentationDetector)}
+    return taught.get(str(task), BratDetector)

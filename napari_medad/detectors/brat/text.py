@@ -55,6 +55,12 @@ class Tokens(NamedTuple):
         """The same on a device."""
         return Tokens(*(part.to(device) for part in self))
 
+    def trimmed(self) -> Tokens:
+        """Without padding that all rows share."""
+        length, most = (int(part.any(dim=0).sum()) for part in (self.there, self.present))
+        ids, sentence, there = (part[:, :length] for part in self[:3])
+        return Tokens(ids, sentence, there, self.present[:, :most])
+
 
 def sentences_of(report: str) -> list[str]:
     """The sentences of a report, without the numbers and dashes of lists.
@@ -105,6 +111,11 @@ class ReportTokenizer:
 
     def __len__(self) -> int:
         return len(self.vocabulary)
+
+    @property
+    def padding(self) -> int:
+        """Number of the padding."""
+        return self.number[PAD]
 
     def pieces(self, text: str) -> list[int]:
         """Numbers of a text's pieces, without marks."""
