@@ -32,3 +32,9 @@ def scale_bar_of(viewer: napari.Viewer) -> Any:
     """The scale bar, which moved to the canvas in napari 0.9."""
     canvas = getattr(viewer, "canvas", None)
     return canvas.overlays.scale_bar if canvas is not None else viewer.scale_bar
+
+
+def grid_of(viewer: napari.Viewer) -> Any:
+    """Views beside each other, which moved to the canvas in napari 0.9."""
+    canvas = getattr(viewer, "canvas", None)
+    return canvas.grid if canvas is not None else viewer.grid

@@ -90,6 +90,10 @@ class Session:
             self.layers_of_current = self._layers.get(key, self.layers_of_current)
         self.current_changed.emit(detection)
 
+    def layers_of(self, detection: Detection) -> DetectionLayers | None:
+        """Where a detection is shown."""
+        return self._layers.get((detection.study.name, detection.detector))
+
     def clear(self) -> None:
         """Forget every detection and correction: other scans come."""
         self.detections, self.corrections, self._layers = {}, {}, {}
