@@ -1,0 +1,87 @@
+"""Counts, their figures and the rules for empty masks, worked by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_medad.evaluation.overlap import Confusion, overlap_labels
+from napari_medad.evaluation.slices import (
+    centre_distance,
+    distance_curve,
+    size_correlation,
+    slice_dice,
+    slice_figures,
+)
+
+FOUND = np.array([[[1, 1, 0, 0]], [[0, 0, 0, 0]], [[0, 0, 1, 0]]], bool)
+TRUTH = np.array([[[1, 0, 1, 0]], [[0, 1, 0, 0]], [[0, 0, 0, 0]]], bool)
+
+
+def test_labels_tell_right_false_and_missed() -> None:
+    expected = [[[1, 2, 3, 0]], [[0, 3, 0, 0]], [[0, 0, 2, 0]]]
+    assert overlap_labels(FOUND, TRUTH).tolist() == expected
+
+
+def test_figures_of_known_counts() -> None:
+    counts = Confusion.of(FOUND, TRUTH)
+    assert counts == Confusion(1, 2, 2, 7)
+    assert counts.dice == pytest.approx(2 / 6)
+    assert counts.sensitivity == pytest.approx(1 / 3)
+    assert counts.specificity == pytest.approx(7 / 9)
+    assert counts.ppv == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("found", "true", "dice", "sensitivity", "ppv"),
+    [(0, 0, 1, None, None), (1, 0, 0, None, 0), (0, 1, 0, 0, 0)],
+)
+def test_empty_masks(
+    found: int, true: int, dice: float, sensitivity: float | None, ppv: float | None
+) -> None:
+    masks = [np.full((1, 2, 2), False) for _ in range(2)]
+    masks[0][0, 0, 0], masks[1][0, 0, 0] = found, true
+    counts = Confusion.of(*masks)
+    assert (counts.dice, counts.sensitivity, counts.ppv) == (dice, sensitivity, ppv)
+    assert Confusion.of(masks[0], np.ones((1, 2, 2), bool)).specificity is None
+
+
+def test_slice_dice_is_undefined_without_lesion() -> None:
+    np.testing.assert_allclose(slice_dice(FOUND, TRUTH), [0.5, 0, np.nan])
+    one = FOUND[:1], TRUTH[:1]
+    assert slice_dice(*one)[0] == pytest.approx(Confusion.of(*one).dice)
+
+
+def test_distance_runs_from_the_inferior_to_the_superior_end() -> None:
+    brain = np.zeros((9, 2, 2), bool)
+    brain[2:7] = True
+    np.testing.assert_allclose(centre_distance(brain), (np.arange(9) - 4) / 2)
+    np.testing.assert_allclose(centre_distance(np.zeros((5, 1, 1), bool)), [-1, -0.5, 0, 0.5, 1])
+
+
+def test_slices_with_lesion_have_area_and_place() -> None:
+    figures = slice_figures(FOUND, TRUTH, np.ones_like(TRUTH), (3.0, 2.0, 0.5))
+    assert [(s.z, s.distance, s.lesion_mm2, s.dice) for s in figures] == [
+        (0, -1, 2.0, 0.5),
+        (1, 0, 1.0, 0),
+    ]
+    centres, dice, counts = distance_curve(figures)
+    assert centres[0] == pytest.approx(-0.95)
+    assert counts.tolist() == [1, *[0] * 9, 1, *[0] * 9]
+    assert dice[0] == 0.5
+    assert dice[10] == 0
+    assert np.isnan(dice[1])
+
+
+def test_a_centred_brain_has_mirrored_bins() -> None:
+    truth = np.ones((21, 1, 1), bool)
+    _, _, counts = distance_curve(slice_figures(truth, truth, truth, (1, 1, 1)))
+    assert counts.sum() == 21
+    assert abs(counts[:10].sum() - counts[10:].sum()) <= 1
+
+
+def test_correlation_of_size_and_dice() -> None:
+    sizes = np.array([1.0, 5, 20, np.nan])
+    assert size_correlation(sizes, np.array([0.1, 0.5, 0.6, 1])) == pytest.approx(1)
+    assert size_correlation(sizes, np.array([0.6, 0.5, 0.1, 1])) == pytest.approx(-1)
+    assert size_correlation(sizes, np.full(4, 0.5)) is None
