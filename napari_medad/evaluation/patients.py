@@ -1,0 +1,247 @@
+"""A detector's maps against the truth: every patient, and all voxels together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_medad.errors import MedadError
+from napari_medad.evaluation.evaluation import (
+    ORACLES,
+    Evaluation,
+    PatientFigures,
+    Policy,
+    Spread,
+)
+from napari_medad.evaluation.intervals import spread
+from napari_medad.evaluation.lesions import RegionOverlap, lesion_figures
+from napari_medad.evaluation.overlap import Confusion
+from napari_medad.evaluation.pooled import StreamedRanking
+from napari_medad.evaluation.slices import slice_figures
+from napari_medad.evaluation.surface import surface_figures
+from napari_medad.evaluation.voxel_metrics import Ranking
+from napari_medad.inference.progress import Callback, Reporter
+
+FIGURES = (
+    "dice",
+    "sensitivity",
+    "specificity",
+    "ppv",
+    "lesion_dice",
+    "lesion_recall",
+    "false_positives",
+    "hausdorff95_mm",
+    "surface_dice",
+)
+"""Figures of a patient that are averaged over patients."""
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationCase:
+    """One patient's map and truth, on one grid.
+
+    Attributes
+    ----------
+    patient : str
+    scores : ndarray [z, y, x] float32
+        Higher is more abnormal.
+    truth : ndarray [z, y, x] bool
+    spacing : (z, y, x) in mm
+    counted : ndarray [z, y, x] bool, optional
+        Voxels that count; default: all, air included, as in the zero-shot benchmark.
+    brain : ndarray [z, y, x] bool, optional
+        Gives the distance of a slice from the centre; default: scores that are not 0, and
+        the truth.
+    """
+
+    patient: str
+    scores: np.ndarray
+    truth: np.ndarray
+    spacing: tuple[float, float, float]
+    counted: np.ndarray | None = None
+    brain: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("truth", "counted", "brain"):
+            array = getattr(self, name)
+            if array is not None and array.shape != self.scores.shape:
+                raise MedadError(
+                    f"{self.patient}: the {name} has shape {array.shape} but the map has "
+                    f"{self.scores.shape}; give images on one grid."
+                )
+        if not np.isfinite(self.scores).all():
+            raise MedadError(
+                f"{self.patient}: the map holds NaN or infinite voxels; make it again without them."
+            )
+        if self.counted is not None and not self.counted.any():
+            raise MedadError(f"{self.patient}: the mask is empty, so no voxel is counted.")
+
+    @property
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Scores and truth of the counted voxels, [n] each."""
+        if self.counted is None:
+            return self.scores.ravel(), self.truth.ravel()
+        return self.scores[self.counted], self.truth[self.counted]
+
+
+Cases = Callable[[], Iterable[EvaluationCase]]
+"""Called once a pass, so that no more than one volume is held at a time."""
+
+
+def evaluate_cases(
+    name: str,
+    cases: Cases,
+    *,
+    policy: Policy = "fixed",
+    threshold: float | None = None,
+    surface: bool = True,
+    seed: int = 0,
+    progress: Callback | None = None,
+) -> Evaluation:
+    """Measure maps of many patients.
+
+    Parameters
+    ----------
+    name : str
+        Of the detector, for tables and figures.
+    cases : callable
+        Gives the cases, in the same order at each call; it is called twice.
+    policy : str
+        "fixed" and "validation": at `threshold`, chosen beforehand or on other patients;
+        "test pool": at the best F1 of all voxels; "each volume": at each volume's own best.
+        The last two have seen the truth and are bounds, not results.
+    threshold : float, optional
+        Scores at or above it are found.
+    surface : bool
+        Whether to measure distances of outlines, which takes longest.
+    seed : int
+        Of the bootstrap.
+
+    Raises
+    ------
+    MedadError
+        If there is no case, a patient comes twice, a threshold is missing or not wanted, or
+        a case is not sound.
+    Cancelled
+    """
+    if (policy in ORACLES) == (threshold is not None):
+        told = "takes no threshold" if policy in ORACLES else "needs a threshold"
+        raise MedadError(f"The policy '{policy}' {told}.")
+    ranking, patients = StreamedRanking(), []
+    report = Reporter(progress, 0, "patients")
+    for count, case in enumerate(_each_once(cases()), 1):
+        ranking.add(*case.pairs)
+        patients.append(case.patient)
+        report(count, total=2 * count)
+    if not patients:
+        raise MedadError(f"There is no case of {name} to measure.")
+    if policy == "test pool":
+        best = ranking.best_f1()
+        if best is None:
+            raise MedadError(
+                "No volume has a lesion, so no threshold is best; use the policy 'fixed'."
+            )
+        threshold = best[1]
+    regions, figures = RegionOverlap(ranking), []
+    for case in cases():
+        cut = _own_best(case) if threshold is None else threshold
+        figures.append(patient_figures(case, cut, surface=surface))
+        counted = case.counted
+        regions.add(case.scores, case.truth if counted is None else case.truth & counted)
+        report(len(patients) + len(figures), total=2 * len(patients))
+    return Evaluation(
+        name=name,
+        policy=policy,
+        patients=tuple(figures),
+        pooled=ranking.figures(regions.value()),
+        spreads=_spreads(figures, seed),
+        notes=_notes(figures),
+    )
+
+
+def calibrated_threshold(cases: Iterable[EvaluationCase]) -> float:
+    """The threshold with the best F1 over all counted voxels, for use on other patients.
+
+    Raises
+    ------
+    MedadError
+        If no case has a lesion.
+    """
+    ranking = StreamedRanking()
+    for case in _each_once(cases):
+        ranking.add(*case.pairs)
+    best = ranking.best_f1()
+    if best is None:
+        raise MedadError("No validation volume has a lesion; choose others, or a fixed threshold.")
+    return best[1]
+
+
+def patient_figures(
+    case: EvaluationCase, threshold: float, *, surface: bool = True
+) -> PatientFigures:
+    """Figures of one volume; scores at or above the threshold are found."""
+    found, truth = case.scores >= threshold, case.truth
+    if case.counted is not None:
+        found, truth = found & case.counted, truth & case.counted
+    inside = slice(None) if case.counted is None else case.counted
+    counts, lesions = Confusion.of(found[inside], truth[inside]), lesion_figures(found, truth)
+    far, near = surface_figures(found, truth, case.spacing) if surface else (None, None)
+    brain = (case.scores != 0) | truth if case.brain is None else case.brain
+    return PatientFigures(
+        patient=case.patient,
+        threshold=threshold,
+        lesion_ml=float(np.count_nonzero(truth) * np.prod(case.spacing) / 1000),
+        dice=counts.dice,
+        sensitivity=counts.sensitivity,
+        specificity=counts.specificity,
+        ppv=counts.ppv,
+        lesion_dice=lesions.dice,
+        lesion_recall=lesions.recall,
+        lesions=lesions.lesions,
+        false_positives=lesions.false_positives,
+        hausdorff95_mm=far,
+        surface_dice=near,
+        image_score=float(case.scores[inside].max()),
+        slices=slice_figures(found, truth, brain, case.spacing),
+    )
+
+
+def _each_once(cases: Iterable[EvaluationCase]) -> Iterator[EvaluationCase]:
+    seen: set[str] = set()
+    for case in cases:
+        if case.patient in seen:
+            raise MedadError(
+                f"Patient {case.patient} comes twice; keep one map of each, or give the others "
+                "another name."
+            )
+        seen.add(case.patient)
+        yield case
+
+
+def _own_best(case: EvaluationCase) -> float:
+    """The volume's own best threshold; above everything where it has no lesion."""
+    scores, truth = case.pairs
+    best = Ranking.of(scores, truth).best_f1
+    if best is None:
+        return float(np.nextafter(scores.max(), np.float32(np.inf)))
+    return float(np.nextafter(np.float32(best[1]), np.float32(np.inf)))
+
+
+def _spreads(figures: list[PatientFigures], seed: int) -> dict[str, Spread]:
+    def values(name: str) -> np.ndarray:
+        held = (getattr(patient, name) for patient in figures)
+        return np.array([np.nan if value is None else value for value in held], float)
+
+    return {name: spread(values(name), seed=seed) for name in FIGURES}
+
+
+def _notes(figures: list[PatientFigures]) -> tuple[str, ...]:
+    healthy = sum(not patient.lesions for patient in figures)
+    if not healthy:
+        return ()
+    return (
+        f"{healthy} of {len(figures)} volumes have no lesion: their Dice is 1 where nothing is "
+        "found and else 0, and they have no sensitivity.",
+    )
