@@ -81,7 +81,7 @@ def evaluate(
     """
     scores, lesion, counted = _on_one_grid(anomaly, truth, mask)
     lesion = lesion != 0
-    counted = _where_the_map_speaks(scores) | lesion if counted is None else counted != 0
+    counted = where_the_map_speaks(scores) | lesion if counted is None else counted != 0
     if not counted.any():
         raise MedadError("The mask is empty, so no voxel is counted; give the brain's mask.")
     if threshold is None and not isinstance(anomaly, np.ndarray):
@@ -145,7 +145,7 @@ def _on_one_grid(
     return arrays["map"], arrays["truth"], arrays.get("mask")
 
 
-def _where_the_map_speaks(scores: np.ndarray) -> np.ndarray:
+def where_the_map_speaks(scores: np.ndarray) -> np.ndarray:
     """Where the map is not background (0), holes of each axial slice filled."""
     spoken = scores != 0
     planes = spoken if spoken.ndim == 3 else spoken[None]

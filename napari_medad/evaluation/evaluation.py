@@ -7,8 +7,10 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-Policy = Literal["fixed", "validation", "test pool", "each volume"]
-"""Where the threshold comes from. "test pool" and "each volume" have seen the truth: oracles."""
+Policy = Literal["fixed", "validation", "run", "test pool", "each volume"]
+"""Where the threshold comes from: one number chosen beforehand; the best F1 on other patients; each
+run's own, as its record says, found without the truth. "test pool" and "each volume" have seen the
+truth: oracles."""
 ORACLES: tuple[Policy, ...] = ("test pool", "each volume")
 
 

@@ -35,22 +35,55 @@ class LesionFigures:
     false_positives: int
 
 
-def lesion_figures(found: np.ndarray, truth: np.ndarray) -> LesionFigures:
+@dataclass(frozen=True, eq=False)
+class LesionMatches:
+    """How much of each lesion is found.
+
+    Attributes
+    ----------
+    labels : ndarray [z, y, x]
+        0, or the lesion's number from 1 on.
+    shares : ndarray [lesions]
+        Of its voxels that are found, 0..1.
+    dice : ndarray [lesions]
+        With the found components that touch it.
+    false_positives : int
+        Found components that touch no lesion.
+    """
+
+    labels: np.ndarray
+    shares: np.ndarray
+    dice: np.ndarray
+    false_positives: int
+
+
+def lesion_matches(found: np.ndarray, truth: np.ndarray) -> LesionMatches:
     """From two masks [z, y, x] bool."""
     lesions, count = cc3d.connected_components(truth, connectivity=26, return_N=True)
     pieces, others = cc3d.connected_components(found, connectivity=26, return_N=True)
     both = truth & found
     pairs = np.unique(np.stack([lesions[both], pieces[both]], 1), axis=0).astype(int)
     sizes = np.bincount(pieces.ravel(), minlength=others + 1)
-    true_sizes = np.bincount(lesions.ravel(), minlength=count + 1)
-    hits = np.bincount(lesions[both], minlength=count + 1)
-    touching = np.bincount(pairs[:, 0], sizes[pairs[:, 1]], count + 1)
-    dice = 2 * hits[1:] / np.maximum(true_sizes[1:] + touching[1:], 1)
-    return LesionFigures(
-        lesions=int(count),
-        recall=float(np.mean(hits[1:] > 0)) if count else None,
-        dice=float(dice.mean()) if count else None,
+    true_sizes = np.bincount(lesions.ravel(), minlength=count + 1)[1:]
+    hits = np.bincount(lesions[both], minlength=count + 1)[1:]
+    touching = np.bincount(pairs[:, 0], sizes[pairs[:, 1]], count + 1)[1:]
+    return LesionMatches(
+        labels=lesions,
+        shares=hits / np.maximum(true_sizes, 1),
+        dice=2 * hits / np.maximum(true_sizes + touching, 1),
         false_positives=int(others - np.unique(pairs[:, 1]).size),
+    )
+
+
+def lesion_figures(found: np.ndarray, truth: np.ndarray) -> LesionFigures:
+    """From two masks [z, y, x] bool."""
+    matches = lesion_matches(found, truth)
+    count = matches.dice.size
+    return LesionFigures(
+        lesions=count,
+        recall=float(np.mean(matches.shares > 0)) if count else None,
+        dice=float(matches.dice.mean()) if count else None,
+        false_positives=matches.false_positives,
     )
 
 

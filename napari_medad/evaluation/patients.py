@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,7 +95,7 @@ def evaluate_cases(
     cases: Cases,
     *,
     policy: Policy = "fixed",
-    threshold: float | None = None,
+    threshold: float | Mapping[str, float] | None = None,
     surface: bool = True,
     seed: int = 0,
     progress: Callback | None = None,
@@ -109,11 +109,11 @@ def evaluate_cases(
     cases : callable
         Gives the cases, in the same order at each call; it is called twice.
     policy : str
-        "fixed" and "validation": at `threshold`, chosen beforehand or on other patients;
-        "test pool": at the best F1 of all voxels; "each volume": at each volume's own best.
-        The last two have seen the truth and are bounds, not results.
-    threshold : float, optional
-        Scores at or above it are found.
+        "fixed" and "validation": at `threshold`, chosen beforehand or on other patients; "run":
+        at each run's own; "test pool": at the best F1 of all voxels; "each volume": at each
+        volume's own best. The last two have seen the truth and are bounds, not results.
+    threshold : float, or mapping of str to float, optional
+        Scores at or above it are found; for "run" by patient.
     surface : bool
         Whether to measure distances of outlines, which takes longest.
     seed : int
@@ -129,6 +129,10 @@ def evaluate_cases(
     if (policy in ORACLES) == (threshold is not None):
         told = "takes no threshold" if policy in ORACLES else "needs a threshold"
         raise MedadError(f"The policy '{policy}' {told}.")
+    if isinstance(threshold, Mapping) != (policy == "run"):
+        raise MedadError(
+            "The policy 'run' takes the threshold of each patient's run, the others one number."
+        )
     ranking, patients = StreamedRanking(), []
     report = Reporter(progress, 0, "patients")
     for count, case in enumerate(_each_once(cases()), 1):
@@ -146,7 +150,8 @@ def evaluate_cases(
         threshold = best[1]
     regions, figures = RegionOverlap(ranking), []
     for case in cases():
-        cut = _own_best(case) if threshold is None else threshold
+        own = threshold[case.patient] if isinstance(threshold, Mapping) else threshold
+        cut = _own_best(case) if own is None else own
         figures.append(patient_figures(case, cut, surface=surface))
         counted = case.counted
         regions.add(case.scores, case.truth if counted is None else case.truth & counted)
