@@ -8,6 +8,23 @@ import numpy as np
 
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = 1, 2, 3
 """Labels of `overlap_labels`."""
+MEANINGS = {
+    TRUE_POSITIVE: "found and true",
+    FALSE_POSITIVE: "found, not true",
+    FALSE_NEGATIVE: "true, not found",
+}
+"""What each label of `overlap_labels` says, for legends."""
+CLASSICAL, COLOUR_BLIND_SAFE = "green, red, blue", "colour-blind safe"
+SCHEMES = {
+    CLASSICAL: {TRUE_POSITIVE: "#00c853", FALSE_POSITIVE: "#ff1744", FALSE_NEGATIVE: "#2979ff"},
+    COLOUR_BLIND_SAFE: {
+        TRUE_POSITIVE: "#56b4e9",
+        FALSE_POSITIVE: "#d55e00",
+        FALSE_NEGATIVE: "#f0e442",
+    },
+}
+"""Colours of the labels, by the name of the scheme; the second (of Okabe and Ito's palette) stays
+apart in every kind of colour blindness."""
 
 
 def overlap_labels(found: np.ndarray, truth: np.ndarray) -> np.ndarray:

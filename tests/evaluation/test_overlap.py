@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
+from skimage.color import rgb2lab
 
-from napari_medad.evaluation.overlap import Confusion, overlap_labels
+from napari_medad.evaluation.overlap import (
+    CLASSICAL,
+    COLOUR_BLIND_SAFE,
+    MEANINGS,
+    SCHEMES,
+    Confusion,
+    overlap_labels,
+)
 from napari_medad.evaluation.slices import (
     centre_distance,
     distance_curve,
@@ -21,6 +31,36 @@ TRUTH = np.array([[[1, 0, 1, 0]], [[0, 1, 0, 0]], [[0, 0, 0, 0]]], bool)
 def test_labels_tell_right_false_and_missed() -> None:
     expected = [[[1, 2, 3, 0]], [[0, 3, 0, 0]], [[0, 0, 2, 0]]]
     assert overlap_labels(FOUND, TRUTH).tolist() == expected
+
+
+SEEN = {
+    "all colours": (1, 0, 0, 0, 1, 0, 0, 0, 1),
+    "no red": (0.152286, 1.052583, -0.204868, 0.114503, 0.786281, 0.099216)
+    + (-0.003882, -0.048116, 1.051998),
+    "no green": (0.367322, 0.860646, -0.227968, 0.280085, 0.672501, 0.047413)
+    + (-0.011820, 0.042940, 0.968881),
+    "no blue": (1.255528, -0.076749, -0.178779, -0.078411, 0.930809, 0.147602)
+    + (0.004733, 0.691367, 0.303900),
+}
+"""Linear RGB as the colour-blind see it: Machado et al. 2009, severity 1."""
+
+
+def _nearest(colours: list[str], seen: tuple[float, ...]) -> float:
+    """The smallest CIELAB distance of two of the colours."""
+    values = np.array([[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in colours])
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    turned = (linear @ np.reshape(seen, (3, 3)).T).clip(0, 1)
+    back = np.where(turned <= 0.0031308, turned * 12.92, 1.055 * turned ** (1 / 2.4) - 0.055)
+    lab = rgb2lab(back[None])[0]
+    return min(float(np.linalg.norm(a - b)) for a, b in combinations(lab, 2))
+
+
+def test_the_colour_blind_tell_the_colours_of_the_safe_scheme_apart() -> None:
+    assert all(set(scheme) == set(MEANINGS) for scheme in SCHEMES.values())
+    safe = [_nearest(list(SCHEMES[COLOUR_BLIND_SAFE].values()), seen) for seen in SEEN.values()]
+    usual = [_nearest(list(SCHEMES[CLASSICAL].values()), seen) for seen in SEEN.values()]
+    assert min(safe) > 30
+    assert min(usual) < 15
 
 
 def test_figures_of_known_counts() -> None:
