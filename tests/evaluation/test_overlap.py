@@ -34,22 +34,19 @@ def test_labels_tell_right_false_and_missed() -> None:
 
 
 SEEN = {
-    "all colours": (1, 0, 0, 0, 1, 0, 0, 0, 1),
-    "no red": (0.152286, 1.052583, -0.204868, 0.114503, 0.786281, 0.099216)
-    + (-0.003882, -0.048116, 1.051998),
-    "no green": (0.367322, 0.860646, -0.227968, 0.280085, 0.672501, 0.047413)
-    + (-0.011820, 0.042940, 0.968881),
-    "no blue": (1.255528, -0.076749, -0.178779, -0.078411, 0.930809, 0.147602)
-    + (0.004733, 0.691367, 0.303900),
+    "all colours": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+    "no red": ((0.152, 1.053, -0.205), (0.115, 0.786, 0.099), (-0.004, -0.048, 1.052)),
+    "no green": ((0.367, 0.861, -0.228), (0.280, 0.673, 0.047), (-0.012, 0.043, 0.969)),
+    "no blue": ((1.256, -0.077, -0.179), (-0.078, 0.931, 0.148), (0.005, 0.691, 0.304)),
 }
 """Linear RGB as the colour-blind see it: Machado et al. 2009, severity 1."""
 
 
-def _nearest(colours: list[str], seen: tuple[float, ...]) -> float:
+def _nearest(colours: list[str], seen: tuple[tuple[float, ...], ...]) -> float:
     """The smallest CIELAB distance of two of the colours."""
     values = np.array([[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in colours])
     linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-    turned = (linear @ np.reshape(seen, (3, 3)).T).clip(0, 1)
+    turned = (linear @ np.array(seen).T).clip(0, 1)
     back = np.where(turned <= 0.0031308, turned * 12.92, 1.055 * turned ** (1 / 2.4) - 0.055)
     lab = rgb2lab(back[None])[0]
     return min(float(np.linalg.norm(a - b)) for a, b in combinations(lab, 2))
