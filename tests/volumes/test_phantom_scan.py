@@ -13,6 +13,7 @@ from napari_medad.volumes.phantom.contrast import clean_image, contrasts
 from napari_medad.volumes.phantom.detail import depth_of, folded, smooth_noise, vessels
 from napari_medad.volumes.phantom.head import ABOVE, BELOW, with_head
 from napari_medad.volumes.phantom.lesions import Variety, draw_lesions, plan_lesions
+from napari_medad.volumes.phantom.lining import lining_distance, ventricles
 from napari_medad.volumes.phantom.scan import RANDOM, planes_of, scan, wider
 
 
@@ -166,3 +167,48 @@ def test_ventricles_can_be_wide_and_uneven() -> None:
     assert wide.tissues[2][middle].sum() > 1.5 * narrow.tissues[2][middle].sum()
     uneven = make_anatomy(rng(), 3.0, ventricles=(-0.6, -0.6), uneven=0.9)
     assert not np.allclose(uneven.tissues, wide.tissues)
+
+
+def test_a_lining_follows_the_ventricles_wall_and_is_as_thick_as_asked(anatomy) -> None:
+    fluid = ventricles(anatomy)
+    x = np.arange(fluid.shape[2]) * anatomy.affine[0, 0] + anatomy.affine[0, 3]
+    assert 0.3 < (fluid.sum(axis=(0, 1))[x > 0]).sum() / fluid.sum() < 0.7
+    assert not fluid[anatomy.tissues[2] < 0.5].any()
+    assert not fluid[depth_of(anatomy) <= 14].any()  # sulci are no ventricles
+    thin, thick = (lining_distance(anatomy, mm, rng()) < 1 for mm in (4.0, 12.0))
+    assert not (thin & ~thick).any()
+    away = np.stack([_away(plane) for plane in fluid]) * anatomy.spacing
+    assert 2 < np.median(away[thick & ~fluid]) < 12
+    assert not thick[~fluid.any(axis=(1, 2))].any()
+
+
+def _away(fluid: np.ndarray) -> np.ndarray:
+    """Pixels to the nearest fluid of a plane, by looking at all of it."""
+    there, out = np.argwhere(fluid), np.full(fluid.shape, 1e3)
+    if len(there):
+        where = np.argwhere(np.ones_like(fluid))
+        square = ((where[:, None] - there[None]) ** 2).sum(-1)
+        out = np.sqrt(square.min(1)).reshape(fluid.shape)
+    return out
+
+
+@pytest.mark.parametrize("alike", [0.0, 1.0])
+def test_lesions_of_one_disease_are_alike_where_they_should_be(anatomy, alike) -> None:
+    (lesion, *_) = plan_lesions(rng(3), ("patches",))
+    centres = [(side * 30.0, y, 25.0) for side in (-1, 1) for y in (-45, -15, 15)]
+    lesions = [
+        replace(lesion, centre=np.array(centre), radii=np.full(3, 9.0), seed=seed)
+        for seed, centre in enumerate(centres)
+    ]
+    image = np.where(anatomy.brain, np.float32(1), 0)
+    drawn = {"t2f": image.copy()}
+    truth = draw_lesions(lesions, anatomy, drawn, Variety(0.45, 2.5, alike=alike)) > 0
+    means = []
+    for x, y, z in centres:
+        to_index = np.linalg.inv(anatomy.affine) @ [x, y, z, 1]
+        i, j, k = np.rint(to_index[2::-1]).astype(int)
+        near = (slice(i - 1, i + 2), slice(j - 1, j + 2), slice(k - 1, k + 2))
+        assert truth[near].any()
+        means.append(drawn["t2f"][near][truth[near]].mean() - 1)
+    apart = np.std(means) / np.mean(means)
+    assert (apart < 0.15) if alike else (apart > 0.25)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import ndimage
 
 from napari_medad.detectors.rasalore.framing import Framing
 from napari_medad.detectors.rasalore.samples import CaseSlices, slices_of
@@ -30,20 +31,25 @@ FOLDED = 0.8
 """Share of scans with sharp sulci."""
 SLICES = 12
 """Slices taken of each scan."""
-CONTRASTS = {"t2f": 0.3, "t2w": 0.24, "t1c": 0.26, "t1n": 0.06, RANDOM: 0.14}
+CONTRASTS = {"t2f": 0.34, "t2w": 0.24, "t1c": 0.24, "t1n": 0.06, RANDOM: 0.12}
 """How often each contrast is drawn where the network does not tell them apart."""
 KINDS = {
-    "tumour": 0.31,
-    "glioma": 0.13,
-    "metastases": 0.12,
-    "patches": 0.11,
-    "confluent": 0.12,
-    "spots": 0.06,
-    "stroke": 0.07,
+    "tumour": 0.26,
+    "glioma": 0.11,
+    "metastases": 0.1,
+    "patches": 0.1,
+    "confluent": 0.08,
+    "bands": 0.13,
+    "spots": 0.08,
+    "stroke": 0.06,
     "cavity": 0.04,
     "haemorrhage": 0.04,
 }
 """How often each kind of lesion is drawn."""
+SCATTERED = {"bands": 0.7, "confluent": 0.4, "patches": 0.3}
+"""How often small ones of the same disease lie around these."""
+BLURRED, BLUR_MM = {True: 0.35, False: 0.06}, (1.5, 4.0)
+"""Share of healthy and other scans that are smooth as averages of many scans are, and how much."""
 VENTRICLES, UNEVEN = (-0.6, 0.3), 0.5
 """Their size and the difference of the sides, see `make_anatomy`: the old have wide ones."""
 LARGEST = 45.0
@@ -79,8 +85,9 @@ def make_patient(seed: int) -> Patient:
 def grown_lesions(rng: np.random.Generator, kinds: Sequence[str]) -> list[Lesion]:
     """Lesions of about half to twice the phantom's size: what patients have varies more."""
     factor = 0.6 * (2 / 0.6) ** rng.random()
+    scattered = ["spots" for kind in kinds if rng.random() < SCATTERED.get(kind, 0)][:1]
     grown = []
-    for lesion in plan_lesions(rng, kinds):
+    for lesion in plan_lesions(rng, [*kinds, *scattered]):
         outermost = max(part["reach"] for part in lesion_kinds()[lesion.kind]["parts"])
         most = LARGEST / (outermost * lesion.radii.max())
         grown.append(replace(lesion, radii=lesion.radii * min(factor, most)))
@@ -156,13 +163,14 @@ class SyntheticCases:
             names = tuple(rng.choice(list(CONTRASTS), 1, p=list(CONTRASTS.values())).tolist())
         head, flipped = rng.random() < WHOLE_HEADS, rng.random() < 0.5
         outline = int(rng.integers(2**31))
+        blur = rng.uniform(*BLUR_MM) if rng.random() < BLURRED[healthy] else 0.0
         shown = folded(planes, rng) if rng.random() < FOLDED else planes
         volumes, truth = {}, np.zeros(0)
         for name in names:
             volume, truth = scan(planes, shown, name, lesions, rng)
             if head:
                 volume, truth = with_head(volume, truth, np.random.default_rng(outline))
-            volumes[name] = curved(volume, rng)
+            volumes[name] = smoothed(curved(volume, rng), blur)
             if flipped:
                 volumes[name] = replace(volumes[name], array=volumes[name].array[..., ::-1])
         return Study.from_volumes("synthetic", volumes), truth[..., ::-1] if flipped else truth
@@ -185,6 +193,15 @@ def curved(volume: Volume, rng: np.random.Generator) -> Volume:
     top = float(np.percentile(array[array > 0], 99.8))
     bent = top * (array / top) ** float(np.exp(rng.uniform(-0.35, 0.35)))
     return replace(volume, array=bent, source=None)
+
+
+def smoothed(volume: Volume, blur: float) -> Volume:
+    """Blur planes by a Gaussian of standard deviation `blur` mm; 0 leaves them."""
+    if not blur:
+        return volume
+    sigma = blur / volume.spacing[1]
+    planes = ndimage.gaussian_filter(volume.array.astype(np.float32), (0, sigma, sigma))
+    return replace(volume, array=planes, source=None)
 
 
 def make_patients(

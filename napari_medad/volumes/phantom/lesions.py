@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from napari_medad.errors import MedadError
 from napari_medad.volumes.phantom.anatomy import VENTRICLES_RAS, Anatomy, template
+from napari_medad.volumes.phantom.lining import lining_distance
 
 EDGE = 0.08
 """Width of a lesion's soft border, in radii."""
@@ -74,12 +75,15 @@ class Variety:
         From 0; how far noise moves the borders between a lesion's parts, in radii.
     grain : float
         Largest standard deviation of a part's own grain, relative to its mean.
+    alike : float
+        0..1; in how many patients all lesions of one family are about equally bright.
     """
 
     faintest: float = 1.0
     brightest: float = 1.0
     ragged: float = 0.0
     grain: float = 0.1
+    alike: float = 0.0
 
 
 def plan_lesions(rng: np.random.Generator, kinds: Sequence[str]) -> list[Lesion]:
@@ -134,16 +138,24 @@ def draw_lesions(
         0 healthy; 1 + index of the part (1 innermost) elsewhere.
     """
     truth = np.zeros(anatomy.texture.shape, np.uint8)
+    families: dict[str, _Look] = {}
     for lesion in lesions:
         rng = np.random.default_rng(lesion.seed)
-        box = _box(lesion, anatomy)
+        about = lesion_kinds()[lesion.kind]
+        lines = about.get("shape") == "lining"
+        box = (slice(None),) * 3 if lines else _box(lesion, anatomy)
         if box is None:
             continue
-        distance = _distance(lesion, anatomy, box, rng)
+        if lines:
+            distance = lining_distance(anatomy, float(lesion.radii.max()), rng)
+        else:
+            distance = _distance(lesion, anatomy, box, rng)
         inside = anatomy.brain[box] & _not_ventricle(anatomy, box)
-        parts = lesion_kinds()[lesion.kind]["parts"]
+        parts = about["parts"]
         look = _Look.draw(variety, lesion, anatomy, rng)
-        if variety:
+        if variety and "family" in about:
+            look = look.like(families.setdefault(about["family"], look.named(variety, rng)), rng)
+        if variety and not lines:
             inside = inside * _own_side(lesion, anatomy, box)
         for level, part in reversed(list(enumerate(parts, start=1))):
             moved = look.moved(distance, rng) if level < len(parts) else distance
@@ -168,6 +180,8 @@ class _Look:
     scale: float = 1.0
     grain: tuple[float, float] = (0.02, 0.1)
     grain_scale: float = 1.5
+    level: float | None = None
+    """Where in a part's range its intensity lies, 0..1; None: drawn for each part."""
 
     @classmethod
     def draw(
@@ -186,6 +200,17 @@ class _Look:
             grain=(0.5 * coarse, coarse),
             grain_scale=rng.uniform(0.6, 2.5),
         )
+
+    def named(self, variety: Variety, rng: np.random.Generator) -> _Look:
+        """The look of a family that begins with this one: alike as often as `variety` says."""
+        return replace(self, level=rng.random()) if rng.random() < variety.alike else self
+
+    def like(self, family: _Look, rng: np.random.Generator) -> _Look:
+        """Its own look, about as bright as the family where that has one brightness."""
+        if family.level is None:
+            return self
+        strength = family.strength * rng.uniform(0.8, 1.0)
+        return replace(self, strength=strength, gain=family.gain, level=family.level)
 
     def moved(self, distance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Distances to a border that noise has moved."""
@@ -222,7 +247,9 @@ def _paint(
     """
     grain = _noise(weight.shape, look.grain_scale, rng)
     for contrast, image in images.items():
-        mean = rng.uniform(*part.get(contrast) or _standing_out(image[box], weight, rng))
+        place = rng.random if look.level is None else (lambda: look.level)
+        low, high = part.get(contrast) or _standing_out(image[box], weight, place())
+        mean = low + (high - low) * place()
         if contrast in part and mean > 1:
             mean = 1 + look.gain * (mean - 1)
         value = mean * np.clip(1 + rng.uniform(*look.grain) * grain, 0.2, None)
@@ -230,12 +257,10 @@ def _paint(
         image[box] = image[box] * (1 - blend) + value * blend
 
 
-def _standing_out(
-    image: np.ndarray, weight: np.ndarray, rng: np.random.Generator
-) -> tuple[float, float]:
+def _standing_out(image: np.ndarray, weight: np.ndarray, drawn: float) -> tuple[float, float]:
     """Intensities from 1.25 to 2.2 times, or from 0.2 to 0.75 of, what is under a lesion."""
     under = float((image * weight).sum() / max(float(weight.sum()), 1e-6))
-    low, high = (1.25, 2.2) if rng.random() < 0.6 else (0.2, 0.75)
+    low, high = (1.25, 2.2) if drawn < 0.6 else (0.2, 0.75)
     return low * under, high * under
 
 

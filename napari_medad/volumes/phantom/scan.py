@@ -23,7 +23,7 @@ from napari_medad.volumes.volume import Volume
 RANDOM = "random"
 """A contrast that no scanner makes: every tissue and lesion at random, so that a network learns
 what stands out and not what is bright."""
-VARIETY = Variety(faintest=0.45, brightest=2.5, ragged=0.35, grain=0.35)
+VARIETY = Variety(faintest=0.45, brightest=2.5, ragged=0.35, grain=0.35, alike=0.7)
 """Of the lesions; see `Variety`."""
 
 
