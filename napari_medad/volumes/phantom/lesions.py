@@ -212,6 +212,10 @@ class _Look:
         strength = family.strength * rng.uniform(0.8, 1.0)
         return replace(self, strength=strength, gain=family.gain, level=family.level)
 
+    def drawn(self, rng: np.random.Generator) -> float:
+        """Where in a range this part's intensity lies, 0..1."""
+        return rng.random() if self.level is None else self.level
+
     def moved(self, distance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Distances to a border that noise has moved."""
         if not self.ragged:
@@ -247,9 +251,8 @@ def _paint(
     """
     grain = _noise(weight.shape, look.grain_scale, rng)
     for contrast, image in images.items():
-        place = rng.random if look.level is None else (lambda: look.level)
-        low, high = part.get(contrast) or _standing_out(image[box], weight, place())
-        mean = low + (high - low) * place()
+        low, high = part.get(contrast) or _standing_out(image[box], weight, look.drawn(rng))
+        mean = low + (high - low) * look.drawn(rng)
         if contrast in part and mean > 1:
             mean = 1 + look.gain * (mean - 1)
         value = mean * np.clip(1 + rng.uniform(*look.grain) * grain, 0.2, None)
