@@ -7,9 +7,8 @@ from pydantic import BaseModel, ConfigDict
 from scipy.stats import wilcoxon
 
 from napari_medad.errors import MedadError
-from napari_medad.evaluation.evaluation import Evaluation
+from napari_medad.evaluation.evaluation import TITLES, Evaluation
 from napari_medad.evaluation.intervals import bootstrap_interval
-from napari_medad.evaluation.patients import FIGURES
 
 
 class Difference(BaseModel):
@@ -36,7 +35,27 @@ class Difference(BaseModel):
     patients: int
 
 
-def compare(first: Evaluation, second: Evaluation, *, seed: int = 0) -> tuple[Difference, ...]:
+class Comparison(BaseModel):
+    """Two evaluations of the same patients.
+
+    Attributes
+    ----------
+    first, second : str
+        Their names.
+    differences : tuple of Difference
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    first: str
+    second: str
+    differences: tuple[Difference, ...]
+
+    def of(self, figure: str) -> Difference | None:
+        """The difference of one figure; None where no patient has it in both."""
+        return next((held for held in self.differences if held.figure == figure), None)
+
+
+def compare(first: Evaluation, second: Evaluation, *, seed: int = 0) -> Comparison:
     """Paired differences of every figure that patients of both have.
 
     Raises
@@ -55,9 +74,10 @@ def compare(first: Evaluation, second: Evaluation, *, seed: int = 0) -> tuple[Di
     rows = [order[patient.patient] for patient in first.patients]
     found = (
         _difference(figure, first.values(figure) - second.values(figure)[rows], seed)
-        for figure in FIGURES
+        for figure in TITLES
     )
-    return tuple(difference for difference in found if difference is not None)
+    differences = tuple(difference for difference in found if difference is not None)
+    return Comparison(first=first.name, second=second.name, differences=differences)
 
 
 def _difference(figure: str, values: np.ndarray, seed: int) -> Difference | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -11,7 +11,37 @@ Policy = Literal["fixed", "validation", "run", "test pool", "each volume"]
 """Where the threshold comes from: one number chosen beforehand; the best F1 on other patients; each
 run's own, as its record says, found without the truth. "test pool" and "each volume" have seen the
 truth: oracles."""
+POLICIES: tuple[Policy, ...] = get_args(Policy)
 ORACLES: tuple[Policy, ...] = ("test pool", "each volume")
+POLICY_TEXTS: dict[Policy, str] = {
+    "fixed": "a fixed threshold",
+    "validation": "F1-optimal on other patients",
+    "run": "each run's own threshold",
+    "test pool": "ORACLE: F1-optimal on these patients",
+    "each volume": "ORACLE: F1-optimal on each volume",
+}
+"""What tables and figures call each policy; an oracle's says so."""
+
+TITLES = {
+    "dice": "Dice 3D",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "ppv": "PPV",
+    "lesion_dice": "Dice per lesion",
+    "lesion_recall": "Lesion recall",
+    "false_positives": "False positives per volume",
+    "hausdorff95_mm": "Hausdorff 95 (mm)",
+    "surface_dice": "Surface Dice",
+}
+"""Figures of a patient that are averaged over patients, as tables and plots call them."""
+HIGHER_IS_WORSE = ("false_positives", "hausdorff95_mm")
+POOLED_TITLES = {
+    "auroc": "AUROC",
+    "average_precision": "Average precision",
+    "f1_max": "F1-max (oracle)",
+    "pro": "PRO",
+}
+"""Figures of all voxels together; the best F1 of any threshold has seen the truth."""
 
 
 class SliceFigures(BaseModel):
@@ -153,6 +183,11 @@ class Evaluation(BaseModel):
     def oracle(self) -> bool:
         """Whether the threshold was chosen with a look at the truth it is measured on."""
         return self.policy in ORACLES
+
+    @property
+    def policy_text(self) -> str:
+        """The policy as a reader is told it; an oracle's says that it is one."""
+        return POLICY_TEXTS[self.policy]
 
     def values(self, figure: str) -> np.ndarray:
         """A figure of each patient, [patients] float, NaN where it is not defined."""

@@ -10,6 +10,7 @@ import numpy as np
 from napari_medad.errors import MedadError
 from napari_medad.evaluation.evaluation import (
     ORACLES,
+    TITLES,
     Evaluation,
     PatientFigures,
     Policy,
@@ -24,17 +25,7 @@ from napari_medad.evaluation.surface import surface_figures
 from napari_medad.evaluation.voxel_metrics import Ranking
 from napari_medad.inference.progress import Callback, Reporter
 
-FIGURES = (
-    "dice",
-    "sensitivity",
-    "specificity",
-    "ppv",
-    "lesion_dice",
-    "lesion_recall",
-    "false_positives",
-    "hausdorff95_mm",
-    "surface_dice",
-)
+FIGURES = tuple(TITLES)
 """Figures of a patient that are averaged over patients."""
 
 

@@ -133,15 +133,18 @@ def test_two_detectors_are_compared_patient_by_patient() -> None:
     good = evaluate_cases("good", _cases(8), threshold=0.6, surface=False)
     poor = evaluate_cases("poor", _cases(8), threshold=0.2, surface=False)
     turned = poor.model_copy(update={"patients": poor.patients[::-1]})
-    found = {d.figure: d for d in compare(good, turned)}
+    told = compare(good, turned)
+    assert (told.first, told.second) == ("good", "poor")
+    found = {d.figure: d for d in told.differences}
     expected = good.values("dice") - poor.values("dice")
     assert found["dice"].mean == pytest.approx(expected.mean())
     assert found["dice"].low > 0  # type: ignore[operator]
     assert found["dice"].p == pytest.approx(2 / 2**8)  # all eight have the same sign
     assert "hausdorff95_mm" not in found
-    same = {d.figure: d for d in compare(good, good)}
-    assert same["dice"].p is None
-    assert same["dice"].mean == 0
+    assert told.of("hausdorff95_mm") is None
+    same = compare(good, good).of("dice")
+    assert same is not None
+    assert (same.p, same.mean) == (None, 0)
     fewer = evaluate_cases("few", _cases(7), threshold=0.6, surface=False)
     with pytest.raises(MedadError, match="p7 is in one alone"):
         compare(good, fewer)

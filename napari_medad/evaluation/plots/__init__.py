@@ -1,0 +1,1 @@
+"""Figures of evaluations, drawn by matplotlib without a window or a global state."""
