@@ -18,7 +18,7 @@ from napari_medad.volumes.study import Study
 from napari_medad.volumes.volume import Volume
 
 TRUTH_WORDS = re.compile(
-    r"[-_. ](seg|segmentation|mask|truth|gt|label|labels|lesion|lesions)$", re.I
+    r"[-_. ](seg|segmentation|mask|truth|gt|label|labels|lesion|lesions|lesionmask)$", re.I
 )
 """What the name of a mask ends in, after the patient's."""
 

@@ -201,6 +201,11 @@ class MoeDetector(SliceDetector):
         task = self.tasks[int(np.mean(state.routed, axis=0).argmax())]
         return known.get(task, {}).get(state.polarity)
 
+    def evidence(self, case: Case, state: State) -> Mapping[str, Any]:
+        """The prompt in use, and the router's mean weight of each expert over the slices."""
+        weights = np.mean(state.routed, axis=0).round(4).tolist()
+        return {"prompt": state.prompt, "router": dict(zip(self.tasks, weights, strict=True))}
+
     def notes(self, case: Case, state: State) -> tuple[str, ...]:
         """Prompt, text encoder and routing, as far as the user did not choose them."""
         weights = np.mean(state.routed, axis=0)
