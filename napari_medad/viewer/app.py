@@ -26,6 +26,7 @@ DOCKS = (
     "Label",
     "Signs",
     "Report search",
+    "Evaluate",
     "Compare",
     "Export",
 )

@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 from napari_medad.errors import MedadError
 from napari_medad.results.detection import Detection
 from napari_medad.results.findings import Finding
-from napari_medad.viewer.navigation import go_to
+from napari_medad.viewer.navigation import go_to, go_to_slice, slice_in_view
 from napari_medad.viewer.orientation import dress
 from napari_medad.viewer.parts.cut_sliders import CutSliders
 from napari_medad.viewer.parts.notice import DOCK_WIDTH, Notice
@@ -229,19 +229,13 @@ class FindingsDock(QWidget):
     def _go_to_slice(self, index: int) -> None:
         detection = self.session.current
         if detection is not None and self.layers is not None and self.layers.mask is not None:
-            axis = AXES[detection.record.axis]
-            position = [0, 0, 0]
-            position[axis] = index
-            world = self.layers.mask.data_to_world(position)
-            self.viewer.dims.set_point(self.viewer.dims.ndim - 3 + axis, world[axis])
+            go_to_slice(self.viewer, self.layers.mask, AXES[detection.record.axis], index)
 
     def _follow_slice(self, event: Any = None) -> None:
         detection = self.session.current
-        if detection is None or self.layers is None or self.layers.mask is None:
-            return
-        axis, first = AXES[detection.record.axis], max(0, self.viewer.dims.ndim - 3)
-        index = self.layers.mask.world_to_data(self.viewer.dims.point[first:])[axis]
-        self.profile.mark(round(float(index)))
+        if detection is not None and self.layers is not None and self.layers.mask is not None:
+            axis = AXES[detection.record.axis]
+            self.profile.mark(slice_in_view(self.viewer, self.layers.mask, axis))
 
     # Keeping --------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The anomaly score of every slice as a curve; a click goes to the slice."""
+"""A figure of every slice as a curve; a click goes to the slice."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ def theme_colours() -> tuple[str, str]:
 class SliceProfile(pg.PlotWidget):
     """Slice number against score.
 
+    Parameters
+    ----------
+    label : str
+        What the curve shows.
+
     Signals
     -------
     clicked : int
@@ -32,7 +37,7 @@ class SliceProfile(pg.PlotWidget):
 
     clicked = Signal(int)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, label: str = "score") -> None:
         super().__init__(parent)
         self.setMinimumHeight(120)
         self.setMaximumHeight(170)
@@ -43,7 +48,7 @@ class SliceProfile(pg.PlotWidget):
         self.line = pg.InfiniteLine(0, angle=90, pen=pg.mkPen(MARK, width=2))
         self.addItem(self.line)
         self.line.setVisible(False)
-        self.setLabel("left", "score")
+        self.setLabel("left", label)
         self.getAxis("left").enableAutoSIPrefix(False)
         self.scene().sigMouseClicked.connect(self._on_click)
         self.dress()
