@@ -7,6 +7,8 @@ from typing import Literal, get_args
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from napari_medad.evaluation.image_level import ImageMetrics
+
 Policy = Literal["fixed", "validation", "run", "test pool", "each volume"]
 """Where the threshold comes from: one number chosen beforehand; the best F1 on other patients; each
 run's own, as its record says, found without the truth. "test pool" and "each volume" have seen the
@@ -167,6 +169,8 @@ class Evaluation(BaseModel):
     pooled : PooledFigures
     spreads : mapping of str to Spread
         By the name of a figure of `PatientFigures`.
+    images : ImageMetrics or None
+        Volumes with a lesion told from those without by their highest scores.
     notes : tuple of str
         What a reader must know, as choices where the protocol is silent.
     """
@@ -177,6 +181,7 @@ class Evaluation(BaseModel):
     patients: tuple[PatientFigures, ...]
     pooled: PooledFigures
     spreads: dict[str, Spread]
+    images: ImageMetrics | None = None
     notes: tuple[str, ...] = ()
 
     @property

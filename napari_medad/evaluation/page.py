@@ -20,6 +20,7 @@ from napari_medad.evaluation.tables import (
     NOTHING,
     Table,
     comparison_table,
+    image_table,
     means_table,
     measured_table,
     patient_table,
@@ -113,7 +114,8 @@ def write_page(
 
 
 def _measured(evaluations: Sequence[Evaluation]) -> list[Table]:
-    return [measured_table(evaluations), means_table(evaluations), pooled_table(evaluations)]
+    made = (measured_table, means_table, pooled_table, image_table)
+    return [table(evaluations) for table in made]
 
 
 def _notes(evaluations: Sequence[Evaluation]) -> list[str]:

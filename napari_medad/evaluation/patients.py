@@ -16,6 +16,7 @@ from napari_medad.evaluation.evaluation import (
     Policy,
     Spread,
 )
+from napari_medad.evaluation.image_level import image_metrics
 from napari_medad.evaluation.intervals import spread
 from napari_medad.evaluation.lesions import RegionOverlap, lesion_figures
 from napari_medad.evaluation.overlap import Confusion
@@ -153,6 +154,10 @@ def evaluate_cases(
         patients=tuple(figures),
         pooled=ranking.figures(regions.value()),
         spreads=_spreads(figures, seed),
+        images=image_metrics(
+            np.array([patient.image_score for patient in figures]),
+            np.array([patient.lesions > 0 for patient in figures]),
+        ),
         notes=_notes(figures),
     )
 

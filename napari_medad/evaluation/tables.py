@@ -20,6 +20,13 @@ from napari_medad.evaluation.slices import size_correlation
 NOTHING = "–"
 """What a cell without a figure shows."""
 
+IMAGE_TITLES = {
+    "auroc": "AUROC",
+    "average_precision": "Average precision",
+    "f1": "F1 (oracle)",
+    "accuracy": "Accuracy (oracle)",
+}
+
 
 @dataclass(frozen=True)
 class Table:
@@ -100,6 +107,22 @@ def pooled_table(evaluations: Sequence[Evaluation]) -> Table:
         rows,
         "Free of the threshold above. F1-max is the best F1 of any threshold on these voxels, an "
         "oracle.",
+    )
+
+
+def image_table(evaluations: Sequence[Evaluation]) -> Table:
+    """Volumes with and without a lesion told apart; no rows where all are of one kind."""
+    rows = [
+        (title, *(number(getattr(held.images, name, None)) for held in evaluations))
+        for name, title in IMAGE_TITLES.items()
+        if any(getattr(held.images, name, None) is not None for held in evaluations)
+    ]
+    return Table(
+        "Volumes with a lesion told from those without",
+        ("", *_headings(evaluations, policy=False)),
+        rows,
+        "By the highest score of each volume; F1 and accuracy at the threshold with the best F1, "
+        "an oracle.",
     )
 
 

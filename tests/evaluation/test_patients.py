@@ -11,7 +11,6 @@ from sklearn.metrics import roc_auc_score
 from napari_medad.errors import Cancelled, MedadError
 from napari_medad.evaluation.comparison import compare
 from napari_medad.evaluation.evaluation import ORACLES, Evaluation
-from napari_medad.evaluation.image_level import image_metrics
 from napari_medad.evaluation.patients import EvaluationCase, calibrated_threshold, evaluate_cases
 
 SPACING = (2.0, 1.0, 0.5)
@@ -90,6 +89,8 @@ def test_volumes_without_lesion_are_told() -> None:
     assert alarmed.patients[1].dice == 0
     each = evaluate_cases("d", cases, policy="each volume")
     assert each.patients[1].dice == 1
+    assert told.images is not None
+    assert (told.images.images, told.images.abnormal, told.images.auroc) == (2, 1, 1)
 
 
 def test_only_counted_voxels_count() -> None:
@@ -148,15 +149,3 @@ def test_two_detectors_are_compared_patient_by_patient() -> None:
     fewer = evaluate_cases("few", _cases(7), threshold=0.6, surface=False)
     with pytest.raises(MedadError, match="p7 is in one alone"):
         compare(good, fewer)
-
-
-def test_images_at_their_best_threshold() -> None:
-    scores = np.array([0.1, 0.4, 0.35, 0.8])
-    told = image_metrics(scores, np.array([False, False, True, True]))
-    assert told.auroc == pytest.approx(0.75)
-    assert told.f1 == pytest.approx(0.8)
-    assert told.f1_threshold == 0.35
-    assert told.accuracy == pytest.approx(0.75)
-    assert image_metrics(scores, np.ones(4, bool)).auroc is None
-    with pytest.raises(MedadError, match="no image"):
-        image_metrics(np.array([]), np.array([], bool))
