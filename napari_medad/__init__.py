@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_medad.cohorts.run import detect_cohort
     from napari_medad.detectors.registry import cards as detectors
     from napari_medad.detectors.registry import load_detector
     from napari_medad.errors import Cancelled, MedadError
@@ -31,6 +32,7 @@ _HOMES = {
     "MedadError": ("napari_medad.errors", "MedadError"),
     "detect": ("napari_medad.inference.run", "detect"),
     "detect_all": ("napari_medad.inference.run", "detect_all"),
+    "detect_cohort": ("napari_medad.cohorts.run", "detect_cohort"),
     "evaluate": ("napari_medad.evaluation.case", "evaluate"),
     "follow_up": ("napari_medad.results.followup", "follow_up"),
     "load_detection": ("napari_medad.results.loading", "load_detection"),
@@ -43,6 +45,7 @@ __all__ = [
     "MedadError",
     "detect",
     "detect_all",
+    "detect_cohort",
     "detectors",
     "evaluate",
     "export",

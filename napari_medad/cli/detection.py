@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from napari_medad.cli.cohort import detect_many, studies_of
 from napari_medad.cli.console import progress_bar, say, show_table, warn
 from napari_medad.cli.options import Device, Precision, Set, assignments, given
 from napari_medad.errors import MedadError
@@ -38,7 +39,7 @@ def detect(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write into.")],
     source: Annotated[
         Path | None,
-        typer.Argument(metavar="INPUT", help="Image file, study folder or DICOM series."),
+        typer.Argument(metavar="INPUT", help="Image file, study folder, DICOM series or cohort."),
     ] = None,
     detector: Annotated[
         str | None,
@@ -70,10 +71,28 @@ def detect(
     force: Annotated[
         bool, typer.Option("--force", help="With --again: also where the input has changed.")
     ] = False,
+    cohort: Annotated[
+        bool | None,
+        typer.Option(
+            "--cohort/--one-study",
+            help="Whether INPUT is many studies. Default: as its folders and files look.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Of a cohort: that many processes of this machine.")
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Of a cohort: a Dask scheduler, tcp://host:8786."),
+    ] = None,
 ) -> None:
-    """Run detectors over a scan; write their maps, findings and run records.
+    """Run detectors over a scan, or one over many; write maps, findings and run records.
 
     Several detectors on one CLIP share its passes. `--set NAME.key=value` is for one of them.
+
+    INPUT may be a cohort, a folder of studies or a manifest with the columns study and path or
+    volumes: it is gone through with one model, goes on where it was stopped, and ends with a
+    table and an index.html.
     """
     run = given(
         volume=volume,
@@ -84,19 +103,24 @@ def detect(
         seed=seed,
     )
     where = given(device=device, precision=precision)
+    spread = given(workers=workers, cluster=cluster)
+    if again is None and (studies := studies_of(source, cohort, spread)):
+        loading = {**where, **given(weights=weights, frame=frame)}
+        detect_many(
+            studies, detector, out, settings=assignments(settings), **loading, **run, **spread
+        )
+        return
     if again is not None:
         fixed = given(detector=detector, weights=weights, frame=frame, set=settings or None, **run)
+        fixed |= spread
         detections = [_again(again, source, fixed, force, where)]
     else:
         loading = {**where, **given(weights=weights)}
         detections = _first(source, detector, frame, loading, assignments(settings), run)
+    from napari_medad.inference.run import refuse_empty
+
     for detection in detections:
-        if not detection.foreground.any():
-            raise MedadError(
-                f"The volume '{detection.record.volume}' of {detection.study.name} is the same "
-                "everywhere, so there is nothing to detect; check the file, or choose another "
-                "--volume."
-            )
+        refuse_empty(detection)
         _report(detection, detection.save(out))
 
 

@@ -120,6 +120,22 @@ def detect_all(
     return [_detection(run, wanted, minimum_ml) for run in runs]
 
 
+def refuse_empty(detection: Detection) -> None:
+    """Raise where there was nothing to look at.
+
+    Raises
+    ------
+    MedadError
+        If the volume is the same everywhere.
+    """
+    if not detection.foreground.any():
+        raise MedadError(
+            f"The volume '{detection.record.volume}' of {detection.study.name} is the same "
+            "everywhere, so there is nothing to detect; check the file, or choose another "
+            "--volume."
+        )
+
+
 def _detection(run: Run, wanted: str | float, minimum_ml: float) -> Detection:
     """The result of a finished run, with its record."""
     detector, case, state, maps = run.detector, run.case, run.state, run.maps

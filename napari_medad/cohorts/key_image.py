@@ -1,0 +1,38 @@
+"""One small picture of a study, for lists of many."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from napari_medad.export.outcome import Outcome
+from napari_medad.export.pictures import WARNING
+from napari_medad.export.planes import PlanePainter, font
+from napari_medad.results.detection import Detection
+from napari_medad.volumes.volume import AXES
+
+PLANE = 224
+"""Width and height of each of the three planes, pixels."""
+
+
+def key_picture(detection: Detection) -> Image.Image:
+    """Three planes through the highest score of the findings, of the whole map without any."""
+    outcome = Outcome.of(detection)
+    painter = PlanePainter(outcome)
+    peak = _peak(detection)
+    picture = Image.new("RGB", (3 * PLANE, PLANE))
+    for number, (axis, along) in enumerate(AXES.items()):
+        plane = painter.draw(axis, peak[along], (PLANE - 2, PLANE), cross=peak)
+        picture.paste(plane, (number * PLANE + 1, 0))
+    if outcome.record.untrained:
+        at = (picture.width / 2, PLANE - 4)
+        ImageDraw.Draw(picture).text(at, "UNTRAINED", font=font(15), fill=WARNING, anchor="mb")
+    return picture
+
+
+def _peak(detection: Detection) -> tuple[int, int, int]:
+    if detection.findings:
+        return max(detection.findings, key=lambda found: found.max_score).peak_zyx
+    anomaly = detection.maps["anomaly"]
+    z, y, x = np.unravel_index(int(np.argmax(anomaly)), anomaly.shape)
+    return int(z), int(y), int(x)
