@@ -28,6 +28,7 @@ DOCKS = (
     "Report search",
     "Evaluate",
     "Compare",
+    "Cohort",
     "Export",
 )
 

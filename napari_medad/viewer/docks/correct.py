@@ -150,8 +150,8 @@ class CorrectDock(QWidget):
 
     # Keeping and ending ---------------------------------------------------------------------
 
-    def save(self, folder: Path) -> None:
-        """Write the correction into a folder, in a thread."""
+    def save(self, folder: Path, after: Callable[[], None] = lambda: None) -> None:
+        """Write the correction into a folder, in a thread, and do something when that is done."""
         correction = self.correction
         if correction is None or self.editing.work.running:
             return
@@ -162,6 +162,7 @@ class CorrectDock(QWidget):
             if correction.revision == revision:
                 self.recovery.drop()
             self.editing.say(f"{len(written)} files written to {folder}", "good")
+            after()
 
         self.editing.run("Saving …", lambda report: save_correction(correction, folder), saved)
 
