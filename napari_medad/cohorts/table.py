@@ -34,10 +34,9 @@ class CohortTable:
         self.rows = list(rows)
         self.places = {row.study: place for place, row in enumerate(self.rows)}
         self._texts = [_text(row) for row in self.rows]
-        rank = np.empty(len(self.rows), np.int64)
-        rank[np.argsort(np.array([row.study.lower() for row in self.rows], dtype=object))] = (
-            np.arange(len(self.rows))
-        )
+        names = np.array([row.study.lower() for row in self.rows], dtype=str)
+        rank = np.empty(names.size, np.int64)
+        rank[np.argsort(names, kind="stable")] = np.arange(names.size)
         self._columns: dict[str, np.ndarray] = {"study": rank}
         for column in COLUMNS[1:]:
             self._columns[column] = np.array([_number(row, column) for row in self.rows], float)

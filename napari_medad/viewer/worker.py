@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from qtpy.QtCore import QObject, Signal
@@ -125,3 +127,19 @@ def leave_a_core_to_the_window() -> None:
     import torch
 
     torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Make very many objects without the garbage collector setting in.
+
+    It would look through all that napari holds, and the window would stand still meanwhile,
+    for a quarter of a second.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

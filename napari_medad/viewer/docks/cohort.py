@@ -29,7 +29,7 @@ from napari_medad.viewer.orientation import dress
 from napari_medad.viewer.parts.cohort_list import CohortList
 from napari_medad.viewer.parts.notice import DOCK_WIDTH, Notice
 from napari_medad.viewer.session import unwrapped
-from napari_medad.viewer.worker import Work
+from napari_medad.viewer.worker import Work, uncollected
 
 FOLLOW_MS = 2000
 """How often a cohort is looked at for news."""
@@ -156,8 +156,9 @@ class CohortDock(QWidget):
             return
 
         def work(report: Any) -> tuple[SummaryReader, CohortTable, CohortTable, tuple[Row, ...]]:
-            news = reader.news()
-            return reader, table, table.updated(news) if news else table, news
+            with uncollected():
+                news = reader.news()
+                return reader, table, table.updated(news) if news else table, news
 
         self.work.start(work)
 
