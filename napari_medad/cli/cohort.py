@@ -71,10 +71,11 @@ def detect_many(studies: StudyList, detector: str | None, out: Path, **options: 
     best = sorted(
         (row for row in cohort.rows if row.score is not None), key=lambda row: -(row.score or 0)
     )
+    say(f"{detector}: {about(cohort.rows)}")
     show_table(
         ("Study", "Score ()", "Findings ()", "Volume (mL)"),
         ([r.study, f"{r.score:.4g}", r.findings, f"{r.volume_ml:.2f}"] for r in best[:SHOWN]),
-        title=f"{detector}: {about(cohort.rows)} The highest scores:",
+        title="The highest scores",
     )
     for name in (TABLE, SUMMARY, INDEX):
         say(str(out / name))

@@ -80,7 +80,10 @@ def _connected(address: str | None, workers: int | None) -> Iterator[Client]:
         with reached(address) as client:
             yield client
         return
-    with local_cluster(workers or 1) as cluster, Client(cluster, set_as_default=False) as client:
+    with (
+        local_cluster(1 if workers is None else workers) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
         yield client
 
 
@@ -150,7 +153,7 @@ class StudyWorker(WorkerPlugin):
     async def setup(self, worker: Worker) -> None:
         """Find out which device is this worker's; the model waits for the first study."""
         self._room = threading.Semaphore(AT_ONCE)
-        self._computing = threading.Lock()
+        self._loading, self._computing = threading.Lock(), threading.Lock()
         self._stopped = threading.Event()
         self._detector: Detector | None = None
         self._worker = worker
@@ -173,36 +176,36 @@ class StudyWorker(WorkerPlugin):
             If the worker or the run ends meanwhile.
         """
         with self._room:
+            detector = self._loaded()
             try:
                 study = self.work.read(source)
+                with self._computing:
+                    detection = self.work.look(study, detector, self._stop)
+            except Cancelled:
+                raise
             except Exception as error:
                 return failed(source, error)
-            with self._computing:
-                detector = self._loaded()
-                try:
-                    detection = self.work.look(study, detector, self._stop)
-                except Cancelled:
-                    raise
-                except Exception as error:
-                    return failed(source, error)
-            del study
             return self.work.write(source, detection)
 
     def _loaded(self) -> Detector:
-        if self._detector is None:
-            import torch
+        with self._loading:
+            if self._detector is None:
+                self._detector = self._load()
+            return self._detector
 
-            record = CohortFolder(self.work.folder).record_file
-            if not record.is_file():
-                raise MedadError(
-                    f"The worker {self._worker.address} does not see {record}; scans and results "
-                    "must lie where all machines see them under the same path."
-                )
-            torch.set_num_threads(self._worker.state.nthreads)
-            gpus = torch.cuda.device_count()
-            device = device_of(self.work.device, self._worker.name, self._place, gpus)
-            self._detector = self.work.on(device).load()
-        return self._detector
+    def _load(self) -> Detector:
+        import torch
+
+        record = CohortFolder(self.work.folder).record_file
+        if not record.is_file():
+            raise MedadError(
+                f"The worker {self._worker.address} does not see {record}; scans and results must "
+                "lie where all machines see them under the same path."
+            )
+        torch.set_num_threads(self._worker.state.nthreads)
+        gpus = torch.cuda.device_count()
+        device = device_of(self.work.device, self._worker.name, self._place, gpus)
+        return self.work.on(device).load()
 
     def _stop(self, step: object) -> str | None:
         return "stop" if self._stopped.is_set() else None

@@ -76,7 +76,7 @@ class CohortRecord(BaseModel):
     def differences(self, other: CohortRecord) -> list[str]:
         """What `other` has otherwise, each in a few words: "threshold auto, not 0.5"."""
         own, its = _flat(self), _flat(other)
-        keys = sorted(own.keys() | its.keys(), key=lambda key: key != "input")
+        keys = [*own, *(key for key in its if key not in own)]
         return [
             f"{key} {_text(own.get(key))}, not {_text(its.get(key))}"
             for key in keys
@@ -209,10 +209,9 @@ class CohortFolder:
             return
         other = self.read_record().differences(record)
         if other:
-            more = f" (and {len(other) - 1} more differences)" if len(other) > 1 else ""
             raise MedadError(
-                f"{self.path} holds a cohort of another run, with the {other[0]}{more}; go on "
-                "with the same options, or choose another --out."
+                f"{self.path} holds a cohort of another run, with the {', the '.join(other)}; go "
+                "on with the same options, or choose another --out."
             )
 
     def _sweep(self, study: str) -> None:

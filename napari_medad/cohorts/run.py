@@ -115,6 +115,8 @@ def detect_cohort(
     began = time.monotonic()
     found = source if isinstance(source, StudyList) else _found(source)
     sources = found.studies
+    if cluster is not None and workers is not None:
+        raise MedadError("A cluster has its own workers; give its address or a number, not both.")
     remote = cluster is not None or workers is not None
     loaded = load_detector(
         detector,

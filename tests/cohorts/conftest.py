@@ -9,8 +9,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-Scan = Callable[..., Path]
-
 
 def write_scan(path: Path, seed: int = 0, size: int = 16) -> Path:
     """A textured ball with a bright cube in it."""
@@ -21,6 +19,12 @@ def write_scan(path: Path, seed: int = 0, size: int = 16) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     nib.Nifti1Image(array.astype(np.float32), np.diag([2.0, 2, 2, 1])).to_filename(path)
     return path
+
+
+@pytest.fixture
+def scan() -> Callable[..., Path]:
+    """Writes a scan to a path."""
+    return write_scan
 
 
 @pytest.fixture
