@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from napari_medad.detectors.registry import load_detector
     from napari_medad.errors import Cancelled, MedadError
     from napari_medad.evaluation.case import evaluate
+    from napari_medad.evaluation.folder import evaluate_folder
+    from napari_medad.evaluation.folder_files import write_evaluation
     from napari_medad.export.run import export
     from napari_medad.inference.run import detect, detect_all
     from napari_medad.results.followup import follow_up
@@ -34,11 +36,13 @@ _HOMES = {
     "detect_all": ("napari_medad.inference.run", "detect_all"),
     "detect_cohort": ("napari_medad.cohorts.run", "detect_cohort"),
     "evaluate": ("napari_medad.evaluation.case", "evaluate"),
+    "evaluate_folder": ("napari_medad.evaluation.folder", "evaluate_folder"),
     "follow_up": ("napari_medad.results.followup", "follow_up"),
     "load_detection": ("napari_medad.results.loading", "load_detection"),
     "load_detector": ("napari_medad.detectors.registry", "load_detector"),
     "read_study": ("napari_medad.volumes.reader", "read_study"),
     "train": ("napari_medad.training.loop", "train"),
+    "write_evaluation": ("napari_medad.evaluation.folder_files", "write_evaluation"),
 }
 __all__ = [
     "Cancelled",
@@ -48,12 +52,14 @@ __all__ = [
     "detect_cohort",
     "detectors",
     "evaluate",
+    "evaluate_folder",
     "export",
     "follow_up",
     "load_detection",
     "load_detector",
     "read_study",
     "train",
+    "write_evaluation",
 ]
 
 

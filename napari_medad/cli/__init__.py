@@ -15,9 +15,10 @@ import typer
 from napari_medad.cli.benchmark import benchmark
 from napari_medad.cli.console import complain, note, say
 from napari_medad.cli.detection import detect, detectors
+from napari_medad.cli.evaluating import evaluate
 from napari_medad.cli.exporting import export
 from napari_medad.cli.followup import followup
-from napari_medad.cli.learning import evaluate, train
+from napari_medad.cli.learning import train
 from napari_medad.cli.retrieving import retrieve
 from napari_medad.cli.teaching import teach
 from napari_medad.cli.viewing import demo, open_input

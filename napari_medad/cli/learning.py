@@ -1,4 +1,4 @@
-"""`medad train` and `medad evaluate`."""
+"""`medad train`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_medad.cli.console import note, progress_bar, say, show_table
+from napari_medad.cli.console import note, progress_bar, say
 from napari_medad.cli.options import Device, Set, assignments, given
 from napari_medad.errors import Cancelled, MedadError
 
@@ -94,24 +94,3 @@ def _from_labels(
         raise MedadError("--weights cannot be given with --labels; train without them.")
     chain = Chain(**given(teacher=teacher, refiner=refine))
     return train_from_labels(name, data, labels, out, chain=chain, **asked)
-
-
-def evaluate(
-    anomaly: Annotated[Path, typer.Option("--map", help="Anomaly map, e.g. *_anomaly.nii.gz.")],
-    truth: Annotated[Path, typer.Option(help="Reference mask; everything but 0 is a lesion.")],
-    out: Annotated[Path, typer.Option(help="JSON file to write.")],
-    mask: Annotated[
-        Path | None, typer.Option(help="Count only inside this; default: where the map is not 0.")
-    ] = None,
-) -> None:
-    """Measure an anomaly map against a reference mask."""
-    from napari_medad import evaluate as evaluate_case
-
-    metrics = evaluate_case(anomaly, truth, mask=mask, out=out)
-    rows = (
-        (name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else value)
-        for name, value in metrics.model_dump().items()
-        if value is not None
-    )
-    show_table(("Measure", "Value"), rows)
-    say(str(out))

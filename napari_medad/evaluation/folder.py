@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from napari_medad.atomic import replacing
+import numpy as np
+
 from napari_medad.errors import MedadError
-from napari_medad.evaluation.evaluation import Evaluation, PatientFigures, Policy
+from napari_medad.evaluation.evaluation import Evaluation, Policy
 from napari_medad.evaluation.pairing import (
     AS_THEY_ARE,
     MapFile,
@@ -21,9 +22,7 @@ from napari_medad.evaluation.pairing import (
     refuse_shared_patients,
 )
 from napari_medad.evaluation.patients import EvaluationCase, calibrated_threshold, evaluate_cases
-from napari_medad.inference.progress import Callback
-
-COLUMNS = tuple(name for name in PatientFigures.model_fields if name != "slices")
+from napari_medad.inference.progress import Callback, Progress, Reporter
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,91 @@ class FolderEvaluation:
     def case(self, row: int) -> EvaluationCase:
         """One case, read again."""
         return read_pair(self.pairs[row], self.reading)
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Which maps are measured.
+
+    Attributes
+    ----------
+    folder : path
+        Or one file.
+    detector : str, optional
+        Whose, where the folder holds those of several.
+    validation : path, optional
+        The same detector's maps of other patients.
+    """
+
+    folder: str | Path
+    detector: str | None = None
+    validation: str | Path | None = None
+
+
+def evaluate_several(
+    maps: Sequence[Maps],
+    truth: str | Path,
+    *,
+    policies: Sequence[Policy | None] = (None,),
+    threshold: float | None = None,
+    validation_truth: str | Path | None = None,
+    progress: Callback | None = None,
+    **options: Any,
+) -> list[FolderEvaluation]:
+    """Measure the maps of several detectors on the same patients, or under several policies.
+
+    Parameters
+    ----------
+    maps : sequence of Maps
+        Detectors that share a name are told apart by their folders.
+    truth : path
+    policies : sequence of str
+        As in `evaluate_folder`; each detector is measured under each.
+    threshold : float, optional
+        For "fixed".
+    validation_truth : path, optional
+    progress : callable, optional
+        Takes a `Progress` counted in volumes, each looked at twice an evaluation; answers
+        "stop" to cancel.
+    **options
+        Of `evaluate_folder`: mask, reading, surface, seed.
+
+    Raises
+    ------
+    MedadError
+        As `evaluate_folder`; if the detectors' patients are not the same, or a threshold is
+        given that no policy takes.
+    Cancelled
+    """
+    if threshold is not None and not {None, "fixed"} & set(policies):
+        raise MedadError("A threshold is given, but only the policy 'fixed' takes one; ask for it.")
+    names = _names(maps)
+    count = len(maps) * len(policies)
+    report = Reporter(progress, 0, "volumes")
+    told: list[FolderEvaluation] = []
+    for one, name in zip(maps, names, strict=True):
+        held_out = None
+        if one.validation is not None and validation_truth is not None:
+            held_out = one.validation, validation_truth
+        for policy in policies:
+            before = len(told)
+
+            def step(now: Progress, before: int = before) -> None:
+                report(before * now.total + now.done, total=count * now.total)
+
+            found = evaluate_folder(
+                one.folder,
+                truth,
+                policy=policy,
+                threshold=threshold if policy in (None, "fixed") else None,
+                validation=held_out,
+                detector=one.detector,
+                name=name,
+                progress=step,
+                **options,
+            )
+            told.append(found)
+    return told
 
 
 def evaluate_folder(
@@ -93,9 +177,15 @@ def evaluate_folder(
     found = find_maps(Path(maps), detector)
     pairs = find_pairs(found, Path(truth), None if mask is None else Path(mask))
     chosen = policy or _policy_of(threshold, validation)
+    if threshold is not None and chosen != "fixed":
+        raise MedadError(
+            f"The policy '{chosen}' takes no threshold; leave it out, or take 'fixed'."
+        )
+    held_out = _held_out(found, validation, detector) if chosen == "validation" else []
+    report = Reporter(progress, len(held_out) + 2 * len(pairs), "volumes")
     at: float | Mapping[str, float] | None = threshold
     if chosen == "validation":
-        at = _validated(found, validation, reading, detector)
+        at = calibrated_threshold(_told(held_out, reading, report))
     elif chosen == "run":
         at = _recorded(found)
 
@@ -109,32 +199,28 @@ def evaluate_folder(
         threshold=at,
         surface=surface,
         seed=seed,
-        progress=progress,
+        progress=lambda now: report(len(held_out) + now.done),
     )
     notes = (*told.notes, *_notes(found, reading, mask is not None))
     return FolderEvaluation(told.model_copy(update={"notes": notes}), tuple(pairs), reading)
 
 
-def write_patients(evaluation: Evaluation, path: Path) -> Path:
-    """One row a patient, empty where a figure is not defined."""
-    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, COLUMNS)
-        writer.writeheader()
-        for patient in evaluation.patients:
-            row = patient.model_dump(exclude={"slices"})
-            writer.writerow({k: "" if v is None else v for k, v in row.items()})
-    return path
-
-
-def write_slices(evaluation: Evaluation, path: Path) -> Path:
-    """One row an axial slice with a lesion."""
-    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(("patient", "z", "distance", "lesion_mm2", "dice"))
-        for patient in evaluation.patients:
-            for one in patient.slices:
-                writer.writerow((patient.patient, one.z, one.distance, one.lesion_mm2, one.dice))
-    return path
+def _names(maps: Sequence[Maps]) -> list[str]:
+    """What each detector is called, after a look that all have the same patients."""
+    found = [find_maps(Path(one.folder), one.detector) for one in maps]
+    names = [_name_of(held, Path(one.folder)) for held, one in zip(found, maps, strict=True)]
+    patients = [{held.patient for held in each} for each in found]
+    for name, own in zip(names[1:], patients[1:], strict=True):
+        if own != patients[0]:
+            raise MedadError(
+                f"{names[0]} and {name} are not of the same patients: "
+                f"{sorted(own ^ patients[0])[0]} is in one alone; measure both on the same."
+            )
+    if len(set(names)) < len(names):
+        named = [Path(one.folder).resolve().name for one in maps]
+        told = named if len(set(named)) == len(named) else [str(n + 1) for n in range(len(maps))]
+        names = [f"{name} ({more})" for name, more in zip(names, told, strict=True)]
+    return names
 
 
 def _policy_of(threshold: float | None, validation: object) -> Policy:
@@ -143,12 +229,12 @@ def _policy_of(threshold: float | None, validation: object) -> Policy:
     return "run" if threshold is None else "fixed"
 
 
-def _validated(
+def _held_out(
     test: Sequence[MapFile],
     validation: tuple[str | Path, str | Path] | None,
-    reading: Reading,
     detector: str | None,
-) -> float:
+) -> list[Pair]:
+    """Maps and truths of the patients on whom the threshold is chosen."""
     if validation is None:
         raise MedadError(
             "The policy 'validation' needs maps and truths of other patients; give "
@@ -156,8 +242,14 @@ def _validated(
         )
     maps = find_maps(Path(validation[0]), detector)
     refuse_shared_patients((m.patient for m in test), (m.patient for m in maps))
-    pairs = find_pairs(maps, Path(validation[1]))
-    return calibrated_threshold(read_pair(pair, reading) for pair in pairs)
+    return find_pairs(maps, Path(validation[1]))
+
+
+def _told(pairs: Sequence[Pair], reading: Reading, report: Reporter) -> Iterator[EvaluationCase]:
+    """The cases one by one, each told when it is done with."""
+    for number, pair in enumerate(pairs, 1):
+        yield read_pair(pair, reading)
+        report(number)
 
 
 def _recorded(maps: Sequence[MapFile]) -> dict[str, float]:
@@ -172,8 +264,6 @@ def _recorded(maps: Sequence[MapFile]) -> dict[str, float]:
 
 
 def _next_above(threshold: float) -> float:
-    import numpy as np
-
     return float(np.nextafter(np.float32(threshold), np.float32(np.inf)))
 
 

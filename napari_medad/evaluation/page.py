@@ -142,5 +142,5 @@ def _shown(table: Table) -> _Shown:
 
 
 def _picture(figure: NamedFigure) -> dict[str, str]:
-    data = base64.b64encode(figure.png()).decode("ascii")
+    data = base64.b64encode(figure.png).decode("ascii")
     return {"title": figure.title, "caption": figure.caption, "data": data}

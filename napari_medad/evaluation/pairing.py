@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from napari_medad.errors import MedadError
 from napari_medad.evaluation.case import MAP_ENDING, RECORD_ENDING, where_the_map_speaks
 from napari_medad.evaluation.patients import EvaluationCase
 from napari_medad.results.run_record import RunRecord
+from napari_medad.volumes.nifti import read_labels
 from napari_medad.volumes.reader import READERS, case_name, ending, read_volume
 from napari_medad.volumes.study import Study
 from napari_medad.volumes.volume import Volume
@@ -135,17 +136,15 @@ def read_pair(pair: Pair, reading: Reading = AS_THEY_ARE) -> EvaluationCase:
     MedadError
         If a file cannot be read, grids differ, or the truth is no mask.
     """
-    truth = read_volume(pair.truth)
+    truth = _mask(pair.truth)
     scores = _on(truth, read_volume(pair.map.path), pair.map.path, pair.truth, reading.resample)
     lesion = lesion_of(truth.array, pair.truth, reading.labels)
-    if pair.mask is not None:
-        mask = _on(truth, read_volume(pair.mask), pair.mask, pair.truth, reading.resample)
-        counted = mask > 0.5
-    elif reading.whole_grid:
-        counted = None
-    else:
-        counted = where_the_map_speaks(scores) | lesion
     brain = where_the_map_speaks(scores) | lesion
+    if pair.mask is not None:
+        mask = _on(truth, _mask(pair.mask), pair.mask, pair.truth, reading.resample)
+        counted = mask > 0.5
+    else:
+        counted = None if reading.whole_grid else brain
     return EvaluationCase(
         pair.map.patient, scores.astype(np.float32), lesion, truth.spacing, counted, brain
     )
@@ -174,6 +173,18 @@ def lesion_of(values: np.ndarray, path: Path, labels: Sequence[int] = ()) -> np.
     return np.isin(values, labels)
 
 
+def on_grid_of(reference: Volume, volume: Volume, name: str) -> np.ndarray:
+    """A volume's voxels on another's grid, [z, y, x], linearly interpolated.
+
+    Raises
+    ------
+    MedadError
+        If they do not overlap in space.
+    """
+    both = {"reference": reference, name: volume}
+    return Study.from_volumes(name, both, reference="reference").volumes[name].array
+
+
 def refuse_shared_patients(test: Iterable[str], validation: Iterable[str]) -> None:
     """Raise where a patient is in both parts: its truth would have chosen its own threshold."""
     shared = sorted(set(test) & set(validation))
@@ -185,6 +196,14 @@ def refuse_shared_patients(test: Iterable[str], validation: Iterable[str]) -> No
         )
 
 
+def _mask(path: Path) -> Volume:
+    """A mask as a volume; on a sheared grid its labels are taken from the nearest voxel."""
+    volume = read_volume(path)
+    source = volume.source
+    nearest = source is not None and source.reader == "nifti" and source.grid.sheared
+    return replace(volume, array=read_labels(path, volume)) if nearest else volume
+
+
 def _on(truth: Volume, volume: Volume, path: Path, truth_path: Path, resample: bool) -> np.ndarray:
     if volume.grid.same_as(truth.grid):
         return volume.array
@@ -193,8 +212,7 @@ def _on(truth: Volume, volume: Volume, path: Path, truth_path: Path, resample: b
             f"{path} and {truth_path} do not lie on the same voxels; bring one onto the other, or "
             "add --resample."
         )
-    placed = Study.from_volumes(path.name, {"truth": truth, "map": volume}, reference="truth")
-    return placed.volumes["map"].array
+    return on_grid_of(truth, volume, path.name)
 
 
 def _map(path: Path) -> MapFile:

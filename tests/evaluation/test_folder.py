@@ -2,59 +2,30 @@
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Callable
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation
 
 from napari_medad.errors import MedadError
-from napari_medad.evaluation.folder import evaluate_folder, write_patients, write_slices
+from napari_medad.evaluation.folder import Maps, evaluate_folder, evaluate_several
 from napari_medad.evaluation.pairing import Reading, find_maps, lesion_of
 from napari_medad.results.run_record import RunRecord
 from napari_medad.volumes.nifti import read_nifti, write_nifti
 from napari_medad.volumes.volume import Volume
 
-AFFINE = np.eye(4)
-AFFINE[:3, :3] = Rotation.from_euler("xyz", (8, -5, 12), degrees=True).as_matrix()
-AFFINE[:3, :3] *= (-1.9, 2.1, 3.0)
-AFFINE[:3, 3] = 30, -20, 5
-"""Oblique, anisotropic, flipped."""
 SHAPE = (8, 12, 10)
-
-
-def _write(path: Path, array: np.ndarray, affine: np.ndarray = AFFINE) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    import nibabel as nib
-
-    nib.save(nib.Nifti1Image(array.T, affine), path)
-
-
-def _patient(folder: Path, name: str, *, seed: int = 0, threshold: float = 0.55) -> np.ndarray:
-    """A map with its record and a truth with labels 1 and 2; answers the truth."""
-    rng = np.random.default_rng(seed)
-    truth = np.zeros(SHAPE, np.uint8)
-    truth[2:5, 3:7, 2:6] = 1
-    truth[3, 4, 3] = 2
-    scores = (rng.uniform(0.1, 0.6, SHAPE) + 0.3 * (truth > 0)).astype(np.float32)
-    _write(folder / "maps" / name / f"{name}_moe_anomaly.nii.gz", scores)
-    record = RunRecord(detector="moe", volume="t2f", case=name, threshold_value=threshold)
-    (folder / "maps" / name / f"{name}_moe_record.json").write_text(record.model_dump_json())
-    _write(folder / "truth" / f"{name}-seg.nii.gz", truth)
-    return truth
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
+Add = Callable[..., None]
+Write = Callable[..., None]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, add_patient: Add) -> Path:
     """Three patients."""
     for seed, name in enumerate(("a", "b", "c")):
-        _patient(tmp_path, name, seed=seed, threshold=0.5 + 0.02 * seed)
+        add_patient(tmp_path, name, seed=seed, threshold=0.5 + 0.02 * seed)
     return tmp_path
 
 
@@ -71,11 +42,11 @@ def test_every_map_meets_the_truth_of_its_patient(folder: Path) -> None:
         assert patient.lesion_ml == pytest.approx(48 * 1.9 * 2.1 * 3 / 1000)
 
 
-def test_policies_come_from_what_is_given(folder: Path) -> None:
+def test_policies_come_from_what_is_given(folder: Path, add_patient: Add) -> None:
     maps, truth = folder / "maps", folder / "truth"
     assert evaluate_folder(maps, truth, threshold=0.5).evaluation.policy == "fixed"
     other = folder / "other"
-    _patient(other, "v", seed=9)
+    add_patient(other, "v", seed=9)
     held = evaluate_folder(maps, truth, validation=(other / "maps", other / "truth")).evaluation
     assert held.policy == "validation"
     pooled = evaluate_folder(other / "maps", other / "truth", policy="test pool").evaluation
@@ -86,14 +57,42 @@ def test_policies_come_from_what_is_given(folder: Path) -> None:
         evaluate_folder(maps, truth, policy="validation")
 
 
-def test_tables_hold_a_row_a_patient_and_a_row_a_slice(folder: Path) -> None:
-    told = evaluate_folder(folder / "maps", folder / "truth", threshold=0.99).evaluation
-    rows = _rows(write_patients(told, folder / "patients.csv"))
-    assert [row["patient"] for row in rows] == ["a", "b", "c"]
-    assert float(rows[0]["dice"]) == told.patients[0].dice
-    assert rows[0]["hausdorff95_mm"] == ""
-    slices = _rows(write_slices(told, folder / "slices.csv"))
-    assert [row["z"] for row in slices[:3]] == ["2", "3", "4"]
+def test_a_threshold_goes_to_the_policy_that_takes_it(folder: Path) -> None:
+    maps, truth = folder / "maps", folder / "truth"
+    policies = ("fixed", "run", "test pool", "each volume")
+    told = evaluate_several([Maps(maps)], truth, policies=policies, threshold=0.5, surface=False)
+    assert [one.evaluation.policy for one in told] == [*policies]
+    assert [one.evaluation.oracle for one in told] == [False, False, True, True]
+    assert {p.threshold for p in told[0].evaluation.patients} == {0.5}
+    with pytest.raises(MedadError, match="The policy 'test pool' takes no threshold"):
+        evaluate_folder(maps, truth, policy="test pool", threshold=0.5)
+    with pytest.raises(MedadError, match="only the policy 'fixed' takes one"):
+        evaluate_several([Maps(maps)], truth, policies=("run",), threshold=0.5)
+    with pytest.raises(MedadError, match="needs a threshold"):
+        evaluate_folder(maps, truth, policy="fixed")
+
+
+def test_detectors_of_one_name_are_told_apart_and_must_have_the_same_patients(
+    folder: Path, add_patient: Add
+) -> None:
+    other = folder / "again"
+    for seed, name in enumerate(("a", "b", "c")):
+        add_patient(other, name, seed=seed + 50)
+    seen: list[tuple[int, int]] = []
+    told = evaluate_several(
+        [Maps(folder / "maps"), Maps(other / "maps")],
+        folder / "truth",
+        progress=lambda now: seen.append((now.done, now.total)),
+        surface=False,
+    )
+    assert [one.evaluation.name for one in told] == ["moe (1)", "moe (2)"]
+    assert seen == [(n, 12) for n in range(1, 13)]
+    named = (other / "maps").rename(other / "second")
+    told = evaluate_several([Maps(folder / "maps"), Maps(named)], folder / "truth", surface=False)
+    assert [one.evaluation.name for one in told] == ["moe (maps)", "moe (second)"]
+    (named / "c/c_moe_anomaly.nii.gz").unlink()
+    with pytest.raises(MedadError, match="not of the same patients: c is in one alone"):
+        evaluate_several([Maps(folder / "maps"), Maps(named)], folder / "truth")
 
 
 def test_labels_choose_what_is_lesion(folder: Path) -> None:
@@ -107,29 +106,32 @@ def test_labels_choose_what_is_lesion(folder: Path) -> None:
         lesion_of(np.array([0.0, 0.4]), Path("soft.nii.gz"))
 
 
-def test_other_grids_are_refused_or_resampled(folder: Path) -> None:
+def test_other_grids_are_refused_or_resampled(folder: Path, add_patient: Add) -> None:
     path = folder / "maps/a/a_moe_anomaly.nii.gz"
     scores = read_nifti(path).array
-    finer = AFFINE.copy()
+    raw = nib.load(path)
+    finer = raw.affine.copy()
     finer[:3, :3] /= 2
     doubled = scores.repeat(2, 0).repeat(2, 1).repeat(2, 2)
-    finer[:3, 3] -= AFFINE[:3, :3] @ np.full(3, 0.25)
-    import nibabel as nib
-
-    raw = np.asarray(nib.load(path).dataobj)
-    nib.save(nib.Nifti1Image(raw.repeat(2, 0).repeat(2, 1).repeat(2, 2), finer), path)
+    finer[:3, 3] -= raw.affine[:3, :3] @ np.full(3, 0.25)
+    nib.save(
+        nib.Nifti1Image(
+            raw.get_fdata().astype(np.float32).repeat(2, 0).repeat(2, 1).repeat(2, 2), finer
+        ),
+        path,
+    )
     assert doubled.shape == (16, 24, 20)
     with pytest.raises(MedadError, match="same voxels.*--resample"):
         evaluate_folder(folder / "maps", folder / "truth")
     reading = Reading(resample=True)
     told = evaluate_folder(folder / "maps", folder / "truth", reading=reading, threshold=0.55)
     plain = folder / "plain"
-    _patient(plain, "a", seed=0)
+    add_patient(plain, "a", seed=0)
     before = evaluate_folder(plain / "maps", plain / "truth", threshold=0.55).evaluation
     assert told.evaluation.patients[0].dice == pytest.approx(before.patients[0].dice, abs=1e-6)
 
 
-def test_air_counts_only_when_asked(folder: Path) -> None:
+def test_air_counts_only_when_asked(folder: Path, write: Write) -> None:
     path = folder / "maps/a/a_moe_anomaly.nii.gz"
     volume = read_nifti(path)
     scores = volume.array.copy()
@@ -143,7 +145,7 @@ def test_air_counts_only_when_asked(folder: Path) -> None:
     assert whole.pooled.voxels == np.prod(SHAPE)
     assert inside.pooled.voxels < whole.pooled.voxels
     mask = (np.arange(SHAPE[2]) > 4)[None, None, :] & np.ones(SHAPE, bool)
-    _write(folder / "brain" / "a.nii.gz", np.flip(mask, 2).astype(np.uint8))
+    write(folder / "brain" / "a.nii.gz", np.flip(mask, 2).astype(np.uint8))
     masked = evaluate_folder(one, folder / "truth", mask=folder / "brain", **options).evaluation
     assert masked.pooled.voxels == mask.sum()
 
@@ -157,7 +159,7 @@ def test_untrained_maps_are_told(folder: Path) -> None:
     assert any(note.startswith("UNTRAINED: 1 of 3") for note in told.notes)
 
 
-def test_bad_folders_are_told_in_a_sentence(folder: Path) -> None:
+def test_bad_folders_are_told_in_a_sentence(folder: Path, write: Write) -> None:
     maps, truth = folder / "maps", folder / "truth"
     with pytest.raises(MedadError, match="check the path of the maps"):
         find_maps(folder / "nowhere")
@@ -168,7 +170,7 @@ def test_bad_folders_are_told_in_a_sentence(folder: Path) -> None:
     with pytest.raises(MedadError, match="holds no truth of patient b; call it b.nii.gz"):
         evaluate_folder(maps, truth)
     (truth / "x-seg.nii.gz").rename(truth / "b-seg.nii.gz")
-    _write(truth / "b_mask.nii.gz", np.zeros(SHAPE, np.uint8))
+    write(truth / "b_mask.nii.gz", np.zeros(SHAPE, np.uint8))
     with pytest.raises(MedadError, match="are both a truth of patient b"):
         evaluate_folder(maps, truth)
 
@@ -197,3 +199,36 @@ def test_maps_without_a_record_need_a_threshold(tmp_path: Path) -> None:
     told = evaluate_folder(tmp_path / "maps", tmp_path / "truth", threshold=0.5).evaluation
     assert told.name == "maps"
     assert told.patients[0].dice == 1
+
+
+def test_a_map_with_nan_is_told_with_its_patient(folder: Path, write: Write) -> None:
+    path = folder / "maps/b/b_moe_anomaly.nii.gz"
+    scores = read_nifti(path).array
+    scores[0, 0, 0] = np.nan
+    write_nifti(scores, read_nifti(path), path)
+    with pytest.raises(MedadError, match="b: the map holds NaN or infinite voxels"):
+        evaluate_folder(folder / "maps", folder / "truth")
+
+
+def test_grids_that_do_not_meet_are_told(folder: Path, write: Write) -> None:
+    far = np.diag([1.0, 1, 1, 1])
+    far[:3, 3] = 5000
+    write(folder / "truth/a-seg.nii.gz", np.ones((3, 3, 3), np.uint8), far)
+    with pytest.raises(MedadError, match="does not overlap"):
+        evaluate_folder(folder / "maps", folder / "truth", reading=Reading(resample=True))
+
+
+def test_labels_on_a_sheared_grid_are_never_mixed(tmp_path: Path, write: Write) -> None:
+    sheared = np.array([[1.0, 0, 0, 0], [0, 1, 0.4, 0], [0, 0, 2, 0], [0, 0, 0, 1]])
+    truth = np.zeros((9, 12, 10), np.uint8)
+    truth[3:6, 3:8, 3:8] = 4
+    write(tmp_path / "t.nii.gz", truth, sheared)
+    write(tmp_path / "maps/t.nii.gz", truth.astype(np.float32), sheared)
+    told = evaluate_folder(
+        tmp_path / "maps", tmp_path / "t.nii.gz", reading=Reading((4,)), threshold=2.0
+    ).evaluation
+    mixed = read_nifti(tmp_path / "t.nii.gz").array
+    assert set(np.unique(mixed)) > {0, 4}  # linear: what a label must not become
+    assert told.pooled.lesion_voxels == pytest.approx(75, abs=10)
+    assert told.patients[0].dice is not None
+    assert told.patients[0].dice > 0.9

@@ -47,13 +47,14 @@ def score_histograms(evaluations: Sequence[Evaluation]) -> Figure:
     rows = -(-len(evaluations) // ACROSS)
     across = min(len(evaluations), ACROSS)
     with looking():
-        figure = new_figure(0.6 + 4.2 * across if across > 1 else 6.0, 3.1 * rows)
+        figure = new_figure(0.6 + 4.2 * across if across > 1 else 6.0, 3.1 * rows + 0.3)
         axes = figure.subplots(rows, across, squeeze=False).ravel()
         for axis, held in zip(axes, evaluations, strict=False):
             _histogram(axis, held)
         for axis in axes[len(evaluations) :]:
             axis.set_axis_off()
-        axes[0].legend(loc="upper right")
+        handles, told = axes[0].get_legend_handles_labels()
+        figure.legend(handles, told, loc="outside lower center", ncols=len(told))
     return figure
 
 

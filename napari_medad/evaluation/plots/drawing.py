@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -59,18 +60,20 @@ class NamedFigure:
     figure: Figure
     caption: str = ""
 
-    def png(self, dpi: int = DPI) -> bytes:
-        """The figure as a PNG file's bytes."""
+    @cached_property
+    def png(self) -> bytes:
+        """The figure as a PNG file's bytes; drawn once, after which its layout is kept."""
         stream = io.BytesIO()
         with looking():
-            self.figure.savefig(stream, format="png", dpi=dpi)
+            self.figure.savefig(stream, format="png", dpi=DPI)
+        self.figure.set_layout_engine("none")
         return stream.getvalue()
 
     def save(self, folder: Path) -> list[Path]:
         """Write `NAME.png` and `NAME.svg` into a folder."""
         paths = [folder / f"{self.name}.{kind}" for kind in ("png", "svg")]
         with replacing(paths[0]) as part:
-            part.write_bytes(self.png())
+            part.write_bytes(self.png)
         with replacing(paths[1]) as part, looking():
             self.figure.savefig(part, format="svg", metadata={"Date": None})
         return paths

@@ -38,40 +38,46 @@ class Outcome:
     labels : ndarray [z, y, x] uint8
         As `overlap_labels` gives them.
     spacing : (z, y, x) in mm
+    slices : tuple of int, optional
+        Which are shown; default: the key slices of these labels.
     """
 
     title: str
     image: np.ndarray
     labels: np.ndarray
     spacing: tuple[float, float, float]
+    slices: tuple[int, ...] | None = None
 
 
-def key_slices(labels: np.ndarray, count: int = ACROSS) -> list[int]:
-    """The axial slices that tell most: with most right, most false, most missed voxels, and more.
+def key_slices(labels: Sequence[np.ndarray], count: int = ACROSS) -> tuple[int, ...]:
+    """The axial slices that tell most: with most right, missed and false voxels, and with most.
 
     Parameters
     ----------
-    labels : ndarray [z, y, x] uint8
-        As `overlap_labels` gives them.
+    labels : sequence of ndarray [z, y, x] uint8
+        As `overlap_labels` gives them, of one patient and one detector or several.
     count : int
 
     Returns
     -------
-    list of int
-        Ascending; fewer where fewer slices have any label.
+    tuple of int
+        Ascending, and not too near to each other; fewer where fewer slices have any label.
     """
-    sums = {kind: np.count_nonzero(labels == kind, axis=(1, 2)) for kind in MEANINGS}
+    sums = [
+        sum(np.count_nonzero(each == kind, axis=(1, 2)) for each in labels)
+        for kind in (TRUE_POSITIVE, FALSE_NEGATIVE, FALSE_POSITIVE)
+    ]
+    whole = np.sum(sums, axis=0)
+    told = np.flatnonzero(whole)
+    gap = (told[-1] - told[0]) / (3 * count) if told.size else 0
     kept: list[int] = []
-    for kind in (TRUE_POSITIVE, FALSE_NEGATIVE, FALSE_POSITIVE):
-        best = int(sums[kind].argmax())
-        if sums[kind][best] and best not in kept:
-            kept.append(best)
-    any_of = sum(sums.values())
-    told = np.flatnonzero(any_of)
-    while len(kept) < min(count, told.size):  # then the one farthest from those already kept
-        gaps = [min((abs(z - k) for k in kept), default=0) for z in told]
-        kept.append(int(told[np.array(gaps).argmax()]))
-    return sorted(kept[:count])
+    for numbers in [*sums, *[whole] * count]:
+        near = [z for z in range(len(whole)) if any(abs(z - k) <= gap for k in kept)]
+        left = np.array(numbers)
+        left[near] = 0
+        if left.any() and len(kept) < count:
+            kept.append(int(left.argmax()))
+    return tuple(sorted(kept))
 
 
 def outcome_slices(outcomes: Sequence[Outcome], scheme: str = CLASSICAL) -> Figure:
@@ -95,7 +101,7 @@ def outcome_slices(outcomes: Sequence[Outcome], scheme: str = CLASSICAL) -> Figu
 
 
 def _row(row: Sequence[Axes], outcome: Outcome, colours: dict[int, str]) -> None:
-    shown = key_slices(outcome.labels)
+    shown = key_slices([outcome.labels]) if outcome.slices is None else outcome.slices
     first, last = _box(outcome)
     low, high = (
         np.quantile(outcome.image[outcome.image != 0], (0.01, 0.995))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from napari_medad.evaluation.evaluation import Evaluation, SliceFigures
 from napari_medad.evaluation.plots.drawing import (
@@ -21,8 +22,9 @@ from napari_medad.evaluation.slices import BINS, distance_curve, size_correlatio
 
 WIDEST = 14.0
 """Inches that a figure with a box a patient takes at most."""
-MOST_NAMES = 60
-"""Beyond so many patients their names would overlap and are left out."""
+FEW_NAMES, MOST_NAMES = 10, 60
+"""Up to the first number patients' names lie, then they stand; beyond the second they would
+overlap and are left out."""
 
 
 def dice_by_patient(evaluations: Sequence[Evaluation]) -> Figure:
@@ -43,8 +45,11 @@ def dice_by_patient(evaluations: Sequence[Evaluation]) -> Figure:
             axis.set_ylabel("Dice")
             axis.set_ylim(-0.03, 1.03)
         shown = names if len(names) <= MOST_NAMES else [""] * len(names)
-        turned = 90 if max(map(len, names), default=0) * len(names) > 60 else 0
-        axes[-1].set_xticks(range(1, len(names) + 1), shown, rotation=turned, fontsize=7)
+        places = range(1, len(names) + 1)
+        if len(names) > FEW_NAMES:
+            axes[-1].set_xticks(places, shown, rotation=90, fontsize=7)
+        else:
+            axes[-1].set_xticks(places, shown, rotation=15, ha="right", fontsize=8)
         axes[-1].set_xlabel("Patient")
         axes[0].legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
@@ -126,8 +131,12 @@ def dice_by_size(evaluations: Sequence[Evaluation]) -> Figure:
         volumes.set_title("3D, a dot a patient")
         for axis in (slices, volumes):
             axis.set_xscale("log")
+            axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+            axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axis.xaxis.set_minor_formatter(NullFormatter())
             axis.set_ylim(-0.03, 1.03)
-        figure.legend(*volumes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+        handles, names = volumes.get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)))
     return figure
 
 
