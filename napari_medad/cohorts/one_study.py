@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from napari_medad.cohorts.cohort import CohortFolder, CohortRecord
-from napari_medad.cohorts.key_image import key_picture
+from napari_medad.cohorts.key_image import write_key_image
 from napari_medad.cohorts.sources import StudySource
 from napari_medad.cohorts.summary import Row
 from napari_medad.detectors.detector import Detector
 from napari_medad.detectors.registry import load_detector
 from napari_medad.errors import MedadError
-from napari_medad.export.pictures import save_picture
 from napari_medad.inference.progress import Callback
 from napari_medad.inference.run import detect, refuse_empty
 from napari_medad.results.detection import Detection
@@ -80,7 +79,7 @@ class Work:
             If one cannot be written; that is not the study's fault.
         """
         folder, detector = CohortFolder(self.folder), self.record.detector
-        save_picture(key_picture(detection), folder.image_of(source.name, detector))
+        write_key_image(detection, folder.image_of(source.name, detector))
         detection.save(folder.of(source.name))
         return folder.finished(source, detector)
 
