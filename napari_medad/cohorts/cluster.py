@@ -75,16 +75,26 @@ def on_cluster(
 @contextmanager
 def _connected(address: str | None, workers: int | None) -> Iterator[Client]:
     """A client of a scheduler, or of processes that live as long as it."""
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    if address is not None:
-        with reached(address) as client:
+    with _quiet():
+        if address is not None:
+            with reached(address) as client:
+                yield client
+            return
+        number = 1 if workers is None else workers
+        with local_cluster(number) as cluster, Client(cluster, set_as_default=False) as client:
             yield client
-        return
-    with (
-        local_cluster(1 if workers is None else workers) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        yield client
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Dask's own log of workers that come and go."""
+    log = logging.getLogger("distributed")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def reached(address: str) -> Client:

@@ -230,7 +230,7 @@ def waiting(source: StudySource) -> Row:
 
 def failed(source: StudySource, error: Exception) -> Row:
     """The row of a study that cannot be looked at."""
-    reason = " ".join(str(error).split())
+    reason = source.without_paths(" ".join(str(error).split()))
     if not isinstance(error, MedadError):
         reason = f"Something unexpected went wrong ({type(error).__name__}: {reason})."
     return waiting(source).model_copy(update={"state": "failed", "reason": reason})

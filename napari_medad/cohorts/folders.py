@@ -38,17 +38,17 @@ def find_cohort(source: str | Path, *, cohort: bool | None = None) -> StudyList 
     MedadError
         As `read_manifest`; or if two studies have one name.
     """
-    path = Path(source).expanduser()
+    path = Path(source).expanduser().absolute()
     if cohort is False:
         return None
     if is_manifest(path):
-        return StudyList(str(path.absolute()), read_manifest(path))
+        return StudyList(str(path), read_manifest(path))
     if not path.is_dir():
         return None
     found = sorted(_Search(path, split=cohort is True).studies(), key=lambda study: study.name)
     refuse_twins((study.name, str(study.where)) for study in found)
     single = len(found) == 1 and found[0].path == path
-    return StudyList(str(path.absolute()), found) if found and (cohort or not single) else None
+    return StudyList(str(path), found) if found and (cohort or not single) else None
 
 
 @dataclass

@@ -91,8 +91,7 @@ def _refuse_missing(
 ) -> None:
     missing = []
     for source, (where, _) in zip(found, rows):
-        paths = source.where.values() if isinstance(source.where, Mapping) else (source.path,)
-        missing += [(where, path) for path in paths if path is not None and not path.exists()]
+        missing += [(where, path) for path in source.paths if not path.exists()]
     if missing:
         where, path = missing[0]
         more = f" (and {len(missing) - 1} more are missing)" if len(missing) > 1 else ""

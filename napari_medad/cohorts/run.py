@@ -22,6 +22,7 @@ from napari_medad.detectors.detector import Detector
 from napari_medad.detectors.registry import load_detector
 from napari_medad.errors import Cancelled, MedadError
 from napari_medad.volumes.study import Study
+from napari_medad.weights.installed import RESERVED, installed_weights
 
 POLL_S = 0.2
 """Seconds between two looks at whether to stop."""
@@ -142,8 +143,8 @@ def detect_cohort(
     folder = CohortFolder(out)
     left = folder.begin(record, sources)
     tally = Tally(progress, len(sources), len(sources) - len(left))
-    work = Work(str(folder.path), record, weights, device)
-    if remote:
+    work = Work(str(folder.path), record, _everywhere(weights, detector), device)
+    if remote and left:
         del loaded
         results = _on_cluster(work, left, tally, cluster, workers)
     else:
@@ -168,6 +169,13 @@ def _found(source: str | Path) -> StudyList:
             "study and path."
         )
     return found
+
+
+def _everywhere(weights: str, detector: str) -> str:
+    """The weights as any process finds them: a path from the root."""
+    path = Path(weights).expanduser()
+    named = weights in (*RESERVED, *installed_weights(detector))
+    return weights if named or not path.exists() else str(path.absolute())
 
 
 def _on_cluster(*arguments: Any) -> Generator[Row, None, None]:

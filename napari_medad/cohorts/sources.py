@@ -41,6 +41,20 @@ class StudySource:
         """The one file or folder that it is, if it is one."""
         return self.where if isinstance(self.where, Path) else None
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Everything that it is read from."""
+        if isinstance(self.where, Path):
+            return (self.where,)
+        return tuple(self.where.values() if isinstance(self.where, Mapping) else self.where)
+
+    def without_paths(self, text: str) -> str:
+        """A sentence about it that names its files, but not the folders that lead to them."""
+        for path in self.paths:
+            for told in {path, path.resolve()}:
+                text = text.replace(str(told), path.name if path.is_file() else self.name)
+        return text
+
     def read(self, frame: int | None = None) -> Study:
         """Read the volumes.
 

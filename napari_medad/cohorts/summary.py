@@ -49,7 +49,7 @@ class Row(BaseModel):
     corrected : bool
         Whether a reader is through with it.
     reason : str
-        Why it failed, one sentence.
+        Why it failed, one sentence, without the folders that lead to its files.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from napari_medad.cohorts.folders import find_cohort, without_contrast
+from napari_medad.cohorts.sources import StudySource
 from napari_medad.errors import MedadError
 
 
@@ -131,3 +132,18 @@ def test_a_very_long_name_is_cut_and_stays_its_own(tmp_path):
 )
 def test_a_name_without_its_contrast(name, patient):
     assert without_contrast(name) == patient
+
+
+def test_places_are_told_from_the_root(tmp_path, monkeypatch):
+    touched(tmp_path, "a/t1.nii.gz", "b/t1.nii.gz")
+    monkeypatch.chdir(tmp_path.parent)
+    cohort = find_cohort(tmp_path.name)
+    assert [study.where for study in cohort.studies] == [tmp_path / "a", tmp_path / "b"]
+
+
+def test_a_sentence_about_a_study_keeps_its_folders_to_itself(tmp_path):
+    touched(tmp_path, "Jane Doe/t1.nii.gz")
+    folder, file = tmp_path / "Jane Doe", tmp_path / "Jane Doe" / "t1.nii.gz"
+    told = f"{file} is broken."
+    assert StudySource("s-1", folder).without_paths(told) == "s-1/t1.nii.gz is broken."
+    assert StudySource("s-1", {"t1n": file}).without_paths(told) == "t1.nii.gz is broken."

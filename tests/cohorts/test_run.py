@@ -67,7 +67,8 @@ def test_a_bad_study_is_told_and_left_out(scans, tmp_path):
     flat.to_filename(scans / "case-2" / "case-2_t2f.nii.gz")
     cohort = medad.detect_cohort(scans, DETECTOR, tmp_path / "out")
     assert [row.state for row in cohort.rows] == ["done", "failed", "failed"]
-    assert "case-1_t2f.nii.gz" in cohort.rows[1].reason
+    assert "case-1/case-1_t2f.nii.gz" in cohort.rows[1].reason
+    assert str(tmp_path) not in cohort.rows[1].reason
     assert "the same everywhere" in cohort.rows[2].reason
     assert cohort.failed == cohort.rows[1:]
     assert not (tmp_path / "out" / "studies" / "case-2").exists()
