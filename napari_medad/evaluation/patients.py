@@ -14,6 +14,7 @@ from napari_medad.evaluation.evaluation import (
     Evaluation,
     PatientFigures,
     Policy,
+    PooledFigures,
     Spread,
 )
 from napari_medad.evaluation.image_level import image_metrics
@@ -80,6 +81,8 @@ class EvaluationCase:
 
 Cases = Callable[[], Iterable[EvaluationCase]]
 """Called once a pass, so that no more than one volume is held at a time."""
+Threshold = float | Mapping[str, float] | None
+"""One number, or one of each patient, or none where the policy finds it."""
 
 
 def evaluate_cases(
@@ -87,7 +90,7 @@ def evaluate_cases(
     cases: Cases,
     *,
     policy: Policy = "fixed",
-    threshold: float | Mapping[str, float] | None = None,
+    threshold: Threshold = None,
     surface: bool = True,
     seed: int = 0,
     progress: Callback | None = None,
@@ -118,13 +121,37 @@ def evaluate_cases(
         a case is not sound.
     Cancelled
     """
-    if (policy in ORACLES) == (threshold is not None):
-        told = "takes no threshold" if policy in ORACLES else "needs a threshold"
-        raise MedadError(f"The policy '{policy}' {told}.")
-    if isinstance(threshold, Mapping) != (policy == "run"):
-        raise MedadError(
-            "The policy 'run' takes the threshold of each patient's run, the others one number."
-        )
+    told = evaluate_policies(
+        name, cases, {policy: threshold}, surface=surface, seed=seed, progress=progress
+    )
+    return told[policy]
+
+
+def evaluate_policies(
+    name: str,
+    cases: Cases,
+    thresholds: Mapping[Policy, Threshold],
+    *,
+    surface: bool = True,
+    seed: int = 0,
+    progress: Callback | None = None,
+) -> dict[Policy, Evaluation]:
+    """Measure the same maps under several threshold policies, reading each map only twice.
+
+    Parameters
+    ----------
+    thresholds : mapping of str to float, mapping or None
+        The policies, and for each what `evaluate_cases` takes as its threshold.
+    name, cases, surface, seed, progress
+        As in `evaluate_cases`.
+
+    Raises
+    ------
+    MedadError
+        As `evaluate_cases`.
+    Cancelled
+    """
+    _refuse_thresholds(thresholds)
     ranking, patients = StreamedRanking(), []
     report = Reporter(progress, 0, "patients")
     for count, case in enumerate(_each_once(cases()), 1):
@@ -133,26 +160,52 @@ def evaluate_cases(
         report(count, total=2 * count)
     if not patients:
         raise MedadError(f"There is no case of {name} to measure.")
-    if policy == "test pool":
-        best = ranking.best_f1()
-        if best is None:
-            raise MedadError(
-                "No volume has a lesion, so no threshold is best; use the policy 'fixed'."
-            )
-        threshold = best[1]
-    regions, figures = RegionOverlap(ranking), []
-    for case in cases():
-        own = threshold[case.patient] if isinstance(threshold, Mapping) else threshold
-        cut = _own_best(case) if own is None else own
-        figures.append(patient_figures(case, cut, surface=surface))
+    cuts = {policy: _cut(policy, wanted, ranking) for policy, wanted in thresholds.items()}
+    regions = RegionOverlap(ranking)
+    figures: dict[Policy, list[PatientFigures]] = {policy: [] for policy in cuts}
+    for number, case in enumerate(cases(), 1):
+        for policy, cut in cuts.items():
+            own = cut[case.patient] if isinstance(cut, Mapping) else cut
+            at = _own_best(case) if own is None else own
+            figures[policy].append(patient_figures(case, at, surface=surface))
         counted = case.counted
         regions.add(case.scores, case.truth if counted is None else case.truth & counted)
-        report(len(patients) + len(figures), total=2 * len(patients))
+        report(len(patients) + number, total=2 * len(patients))
+    pooled = ranking.figures(regions.value())
+    return {
+        policy: _evaluation(name, policy, held, pooled, seed) for policy, held in figures.items()
+    }
+
+
+def _refuse_thresholds(thresholds: Mapping[Policy, Threshold]) -> None:
+    for policy, threshold in thresholds.items():
+        if (policy in ORACLES) == (threshold is not None):
+            told = "takes no threshold" if policy in ORACLES else "needs a threshold"
+            raise MedadError(f"The policy '{policy}' {told}.")
+        if isinstance(threshold, Mapping) != (policy == "run"):
+            raise MedadError(
+                "The policy 'run' takes the threshold of each patient's run, the others one number."
+            )
+
+
+def _cut(policy: Policy, threshold: Threshold, ranking: StreamedRanking) -> Threshold:
+    """The threshold of a policy, found on the pool where it is; None: each volume's own."""
+    if policy != "test pool":
+        return threshold
+    best = ranking.best_f1()
+    if best is None:
+        raise MedadError("No volume has a lesion, so no threshold is best; use the policy 'fixed'.")
+    return best[1]
+
+
+def _evaluation(
+    name: str, policy: Policy, figures: list[PatientFigures], pooled: PooledFigures, seed: int
+) -> Evaluation:
     return Evaluation(
         name=name,
         policy=policy,
         patients=tuple(figures),
-        pooled=ranking.figures(regions.value()),
+        pooled=pooled,
         spreads=_spreads(figures, seed),
         images=image_metrics(
             np.array([patient.image_score for patient in figures]),
