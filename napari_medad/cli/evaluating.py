@@ -93,7 +93,7 @@ def evaluate(
     from napari_medad.evaluation.folder import evaluate_several
     from napari_medad.evaluation.folder_files import write_evaluation
     from napari_medad.evaluation.pairing import Reading
-    from napari_medad.evaluation.tables import means_table, pooled_table
+    from napari_medad.evaluation.tables import summary_table
 
     with progress_bar("evaluate") as report:
         told = evaluate_several(
@@ -110,8 +110,8 @@ def evaluate(
     with progress_bar("figures and page") as report:
         written = write_evaluation(out, told, progress=report)
     evaluations = [one.evaluation for one in told]
-    for table in (means_table(evaluations), pooled_table(evaluations)):
-        show_table(table.columns, table.rows, title=table.title)
+    summary = summary_table(evaluations)
+    show_table(summary.columns, summary.rows, title=summary.note)
     for path in written:
         if path.parent == out:
             say(str(path))

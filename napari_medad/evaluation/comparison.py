@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from scipy.stats import wilcoxon
 
 from napari_medad.errors import MedadError
-from napari_medad.evaluation.evaluation import TITLES, Evaluation
+from napari_medad.evaluation.evaluation import TITLES, Evaluation, Policy
 from napari_medad.evaluation.intervals import bootstrap_interval
 
 
@@ -42,12 +42,15 @@ class Comparison(BaseModel):
     ----------
     first, second : str
         Their names.
+    policies : tuple of Policy
+        Of the first and the second.
     differences : tuple of Difference
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     first: str
     second: str
+    policies: tuple[Policy, Policy]
     differences: tuple[Difference, ...]
 
     def of(self, figure: str) -> Difference | None:
@@ -77,7 +80,12 @@ def compare(first: Evaluation, second: Evaluation, *, seed: int = 0) -> Comparis
         for figure in TITLES
     )
     differences = tuple(difference for difference in found if difference is not None)
-    return Comparison(first=first.name, second=second.name, differences=differences)
+    return Comparison(
+        first=first.name,
+        second=second.name,
+        policies=(first.policy, second.policy),
+        differences=differences,
+    )
 
 
 def _difference(figure: str, values: np.ndarray, seed: int) -> Difference | None:

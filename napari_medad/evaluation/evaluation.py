@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -22,7 +23,15 @@ POLICY_TEXTS: dict[Policy, str] = {
     "test pool": "ORACLE: F1-optimal on these patients",
     "each volume": "ORACLE: F1-optimal on each volume",
 }
-"""What tables and figures call each policy; an oracle's says so."""
+"""What a reader is told of each policy; an oracle's says that it is one."""
+POLICY_NAMES: dict[Policy, str] = {
+    "fixed": "fixed",
+    "validation": "validation",
+    "run": "run",
+    "test pool": "oracle, pool",
+    "each volume": "oracle, volume",
+}
+"""The same, for narrow columns and legends."""
 
 TITLES = {
     "dice": "Dice 3D",
@@ -194,7 +203,17 @@ class Evaluation(BaseModel):
         """The policy as a reader is told it; an oracle's says that it is one."""
         return POLICY_TEXTS[self.policy]
 
+    @property
+    def policy_name(self) -> str:
+        """The policy in two words; an oracle's says that it is one."""
+        return POLICY_NAMES[self.policy]
+
     def values(self, figure: str) -> np.ndarray:
         """A figure of each patient, [patients] float, NaN where it is not defined."""
         held = (getattr(patient, figure) for patient in self.patients)
         return np.array([np.nan if value is None else value for value in held], float)
+
+
+def once_each(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    """The first evaluation of each detector, for what does not depend on the policy."""
+    return list({held.name: held for held in reversed(evaluations)}.values())[::-1]

@@ -35,6 +35,9 @@ SLICE_COLUMNS = tuple(SliceFigures.model_fields)
 MOST_ROWS = 40
 """Patients that the heat map of experts names one by one; beyond, prompts stand for them."""
 
+MOST_DETECTORS = 3
+"""Whose key slices are shown."""
+
 
 class Metrics(BaseModel):
     """What `metrics.json` holds.
@@ -105,7 +108,9 @@ def write_evaluation(
             comparisons=metrics.comparisons,
             figures=figures,
             facts=metrics.facts,
+            notes=_counted(evaluations),
         )
+        steps.last()
         written = sorted(p.relative_to(parts) for p in parts.rglob("*") if p.is_file())
     return [folder / path for path in written]
 
@@ -150,6 +155,10 @@ class _Steps:
         self.done += 1
         self.report(self.done, total=max(self.done + 1, 12))
 
+    def last(self) -> None:
+        """All is written."""
+        self.report(self.done, total=self.done)
+
 
 def _whose(held: Evaluation) -> dict[str, object]:
     return {"detector": held.name, "policy": held.policy_text}
@@ -161,6 +170,18 @@ def _write(path: Path, columns: Sequence[str], rows: Iterable[dict[str, object]]
         writer.writeheader()
         writer.writerows({k: "" if v is None else v for k, v in row.items()} for row in rows)
     return path
+
+
+def _counted(evaluations: Sequence[Evaluation]) -> list[str]:
+    """A warning where detectors are measured on other voxels."""
+    voxels = {held.name: held.pooled.voxels for held in evaluations}
+    if len(set(voxels.values())) == 1:
+        return []
+    told = ", ".join(f"{name} {count:,}" for name, count in voxels.items())
+    return [
+        f"The detectors' maps cover different voxels ({told}), so that their rankings are not "
+        "quite comparable; count inside given masks, or the whole grid."
+    ]
 
 
 def _about(evaluations: Sequence[Evaluation]) -> str:
@@ -271,6 +292,10 @@ def _outcomes(told: Sequence[FolderEvaluation], steps: _Steps) -> Iterator[Outco
     """The patients with the best, the middle and the worst Dice of the first, of each detector."""
     from napari_medad.evaluation.plots.overlays import key_slices
 
+    by_name: dict[str, FolderEvaluation] = {}
+    for one in told:
+        by_name.setdefault(one.evaluation.name, one)
+    detectors = list(by_name.values())[:MOST_DETECTORS]
     first = told[0].evaluation
     ranked = sorted(
         (row for row, patient in enumerate(first.patients) if patient.lesions),
@@ -281,7 +306,7 @@ def _outcomes(told: Sequence[FolderEvaluation], steps: _Steps) -> Iterator[Outco
     chosen = dict.fromkeys((ranked[-1], ranked[len(ranked) // 2], ranked[0]))
     for patient in (first.patients[row].patient for row in chosen):
         shown = []
-        for one in told[:3]:
+        for one in detectors:
             steps()
             shown.append(_outcome(one, patient))
         slices = key_slices([outcome.labels for outcome in shown])

@@ -21,10 +21,12 @@ from napari_medad.evaluation.tables import (
     Table,
     comparison_table,
     image_table,
-    means_table,
+    lesion_means_table,
     measured_table,
     patient_table,
     pooled_table,
+    summary_table,
+    voxel_means_table,
 )
 from napari_medad.results.run_record import installed_versions
 
@@ -114,7 +116,14 @@ def write_page(
 
 
 def _measured(evaluations: Sequence[Evaluation]) -> list[Table]:
-    made = (measured_table, means_table, pooled_table, image_table)
+    made = (
+        measured_table,
+        summary_table,
+        voxel_means_table,
+        lesion_means_table,
+        pooled_table,
+        image_table,
+    )
     return [table(evaluations) for table in made]
 
 

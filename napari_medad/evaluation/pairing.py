@@ -139,12 +139,11 @@ def read_pair(pair: Pair, reading: Reading = AS_THEY_ARE) -> EvaluationCase:
     truth = _mask(pair.truth)
     scores = _on(truth, read_volume(pair.map.path), pair.map.path, pair.truth, reading.resample)
     lesion = lesion_of(truth.array, pair.truth, reading.labels)
-    brain = where_the_map_speaks(scores) | lesion
+    brain: np.ndarray = where_the_map_speaks(scores) | lesion
+    counted = None if reading.whole_grid else brain
     if pair.mask is not None:
         mask = _on(truth, _mask(pair.mask), pair.mask, pair.truth, reading.resample)
         counted = mask > 0.5
-    else:
-        counted = None if reading.whole_grid else brain
     return EvaluationCase(
         pair.map.patient, scores.astype(np.float32), lesion, truth.spacing, counted, brain
     )

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from napari_medad.evaluation.evaluation import Evaluation
+from napari_medad.evaluation.evaluation import Evaluation, once_each
 from napari_medad.evaluation.plots.drawing import GREY, colour, dashes, looking, new_figure
 
 NORMAL, LESION = "#0072b2", "#d55e00"
@@ -17,7 +17,8 @@ ACROSS = 3
 
 
 def ranking_curves(evaluations: Sequence[Evaluation]) -> Figure:
-    """ROC and precision-recall curves of every evaluation, over all counted voxels."""
+    """ROC and precision-recall curves of every detector, over all counted voxels."""
+    evaluations = once_each(evaluations)
     with looking():
         figure = new_figure(9.6, 4.4)
         roc, precision = figure.subplots(1, 2)
@@ -43,7 +44,11 @@ def ranking_curves(evaluations: Sequence[Evaluation]) -> Figure:
 
 
 def score_histograms(evaluations: Sequence[Evaluation]) -> Figure:
-    """Scores of voxels with and without a lesion, each as shares of its own, a panel a detector."""
+    """Scores of voxels with and without a lesion, each as shares of its own, a panel a detector.
+
+    Where a detector was measured under several policies, the thresholds are those of the first.
+    """
+    evaluations = once_each(evaluations)
     rows = -(-len(evaluations) // ACROSS)
     across = min(len(evaluations), ACROSS)
     with looking():

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -105,11 +104,6 @@ def labels(evaluations: Sequence[Evaluation]) -> list[str]:
     """What a legend calls each: its name, its policy where they differ or it is an oracle."""
     differ = len({held.policy for held in evaluations}) > 1
     return [
-        f"{held.name} ({held.policy_text})" if differ or held.oracle else held.name
+        f"{held.name} ({held.policy_name})" if differ or held.oracle else held.name
         for held in evaluations
     ]
-
-
-def finite(values: np.ndarray) -> np.ndarray:
-    """The values that are numbers."""
-    return values[np.isfinite(values)]

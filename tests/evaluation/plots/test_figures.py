@@ -31,7 +31,7 @@ def pair(made: Make) -> list[Evaluation]:
 def test_boxes_are_the_slices_and_crosses_the_volumes(pair: list[Evaluation]) -> None:
     figure = dice_by_patient(pair)
     assert len(figure.axes) == 2
-    assert "ORACLE" in figure.axes[1].get_title(loc="left")
+    assert figure.axes[1].get_title(loc="left") == "vand (oracle, pool)"
     for axis, held in zip(figure.axes, pair, strict=True):
         crosses = next(line for line in axis.lines if line.get_marker() == "x")
         np.testing.assert_allclose(crosses.get_ydata(), held.values("dice"))
