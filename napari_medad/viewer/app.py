@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import napari
-from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QWidget
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QTabWidget, QWidget
 
 from napari_medad.results.detection import Detection
 from napari_medad.viewer.docks.detect import DetectDock
@@ -34,10 +34,17 @@ DOCKS = (
 
 
 def open_docks(viewer: napari.Viewer) -> dict[str, QWidget]:
-    """Every dock, as tabs on the right, Detect in front."""
+    """Every dock, as tabs on the right, Detect in front.
+
+    The tabs stand beside the docks, where there is room for all their names.
+    """
+    viewer.window._qt_window.setTabPosition(
+        Qt.DockWidgetArea.RightDockWidgetArea, QTabWidget.TabPosition.East
+    )
     docks: dict[str, QWidget] = {}
     for name in DOCKS:
-        _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=bool(docks))
+        dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=bool(docks))
+        dock.setWindowTitle(name)  # the tab's; napari adds the plugin's name to it
         docks[name] = widget
     raise_dock(docks["Detect"])
     return docks

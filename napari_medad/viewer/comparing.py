@@ -8,7 +8,7 @@ import numpy as np
 from napari.layers import Image, Layer
 from napari.utils.colormaps import Colormap
 
-from napari_medad.viewer.canvas import grid_of
+from napari_medad.viewer.canvas import camera_of, grid_of
 from napari_medad.viewer.layers import STUDY, VOLUME, layer_units, placement
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class ComparedLayers:
         self._copy: Image | None = None
         self._before: dict[Layer, bool] = {}
         self._order: list[Layer] = []
+        self._camera: tuple[object, float] | None = None
 
     def add_difference(self, first: Detection, second: Detection, values: np.ndarray) -> Image:
         """The difference map [z, y, x] as a layer, -1..1; an earlier one goes."""
@@ -113,6 +114,9 @@ class ComparedLayers:
         grid = grid_of(self.viewer)
         grid.stride, grid.shape, grid.spacing = len(first) + 1, (1, 2), GAP
         grid.enabled = True
+        camera = camera_of(self.viewer)
+        self._camera = camera.center, camera.zoom
+        self.viewer.reset_view()
 
     def _scan(self, volume: object) -> Image | None:
         return next(
@@ -135,6 +139,9 @@ class ComparedLayers:
         if self._copy is None:
             return
         grid_of(self.viewer).enabled = False
+        if self._camera is not None:
+            camera = camera_of(self.viewer)
+            camera.center, camera.zoom = self._camera
         if self._copy in self.viewer.layers:
             self.viewer.layers.remove(self._copy)
         self._copy = None

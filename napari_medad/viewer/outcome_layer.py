@@ -85,9 +85,9 @@ class OutcomeLayer:
 
     def remove(self) -> None:
         """Take it away and show again what it hid."""
-        if self.there:
-            self.viewer.layers.remove(self.layer)
-        self.layer = None
+        layer, self.layer = self.layer, None
+        if layer is not None and layer in self.viewer.layers:
+            self.viewer.layers.remove(layer)
         for layer, visible in self._hidden.items():
             if layer in self.viewer.layers:
                 layer.visible = visible

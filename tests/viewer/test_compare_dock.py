@@ -10,7 +10,7 @@ import pytest
 from napari_medad.inference.run import detect
 from napari_medad.results.detection import Detection
 from napari_medad.viewer.app import show_detection
-from napari_medad.viewer.canvas import grid_of
+from napari_medad.viewer.canvas import camera_of, grid_of
 from napari_medad.viewer.comparing import BESIDE, DIFFERENCE, FIRST, SECOND, VIEWS
 from napari_medad.viewer.docks.compare import TOO_FEW, CompareDock
 from napari_medad.viewer.layers import add_study
@@ -107,6 +107,7 @@ def test_views_show_one_the_other_both_and_the_difference(compared: CompareDock,
     for view in VIEWS:
         compared.views[VIEWS.index(view)].click()
         shown[view] = _shown(viewer)
+        assert "brighter" in compared.legend.text() or view == FIRST
     assert shown[FIRST] == {"t2f", "hyperintensity · anomaly", "hyperintensity · mask"}
     assert shown[SECOND] == {"t2f", "brighter · anomaly", "brighter · mask"}
     assert shown[DIFFERENCE] == {"t2f", "hyperintensity less brighter"}
@@ -150,6 +151,15 @@ def test_a_consensus_becomes_a_detection(
     assert "patient · consensus max · mask" in viewer.layers
     wait_until(lambda: not compared.work.running)
     assert "Findings dock" in compared.footer.notice.text()
+
+
+def test_side_by_side_fits_and_gives_the_camera_back(compared: CompareDock, viewer) -> None:
+    camera = camera_of(viewer)
+    camera.zoom = 9.0
+    compared.views[VIEWS.index(BESIDE)].click()
+    assert camera.zoom < 9.0
+    compared.views[VIEWS.index(FIRST)].click()
+    assert camera.zoom == 9.0
 
 
 def test_closing_leaves_the_viewer_as_it_was(compared: CompareDock, viewer) -> None:

@@ -14,13 +14,22 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_medad.evaluation.agreement import RULES, Agreement, agreement, consensus
 from napari_medad.viewer.app import show_detection
-from napari_medad.viewer.comparing import DIFFERENCE, VIEWS, ComparedLayers
+from napari_medad.viewer.comparing import (
+    BESIDE,
+    DIFFERENCE,
+    FIRST,
+    FIRST_HIGHER,
+    SECOND_HIGHER,
+    VIEWS,
+    ComparedLayers,
+)
 from napari_medad.viewer.navigation import go_to
 from napari_medad.viewer.parts.found_table import FoundTable
 from napari_medad.viewer.parts.notice import DOCK_WIDTH
@@ -33,6 +42,8 @@ if TYPE_CHECKING:
     from napari_medad.results.findings import Finding
 
 FIGURES = ("", "First", "Second")
+FIGURES_HEIGHT = 118
+"""Of four rows and the heading, pixels."""
 ALONE = ("Only in", "#", "mL", "Max", "Slices")
 RULE_TIPS = (
     "The average of both, each on its own scale of ranks",
@@ -77,7 +88,13 @@ class CompareDock(QWidget):
         form.addRow("First", self.first_box)
         form.addRow("Second", self.second_box)
         self.figures, self.told = FoundTable(FIGURES, self), QLabel(self)
+        self.figures.setFixedHeight(FIGURES_HEIGHT)
+        self.figures.setSelectionMode(FoundTable.SelectionMode.NoSelection)
+        header = self.figures.horizontalHeader()
+        header.setSectionResizeMode(1, header.ResizeMode.Stretch)
         self.told.setWordWrap(True)
+        self.legend = QLabel(self)
+        self.legend.setWordWrap(True)
         self.views = [QPushButton(view, self) for view in VIEWS]
         for button in self.views:
             button.setCheckable(True)
@@ -91,11 +108,13 @@ class CompareDock(QWidget):
         self.join_button.setToolTip("Becomes a detection of its own, for Findings and Export")
         self.footer = RunFooter(self)
         self.footer.run_button.setText("Compare")
-        layout = QVBoxLayout()
+        body = QWidget(self)
+        layout = QVBoxLayout(body)
         layout.addLayout(form)
-        layout.addWidget(self.figures)
         layout.addWidget(self.told)
+        layout.addWidget(self.figures)
         layout.addLayout(_row(*self.views))
+        layout.addWidget(self.legend)
         layout.addWidget(QLabel("Findings that only one has", self))
         layout.addWidget(self.alone, 1)
         layout.addLayout(_row(QLabel("Consensus", self), self.rule_box, self.join_button))
@@ -103,8 +122,10 @@ class CompareDock(QWidget):
         layout.setContentsMargins(9, 9, 9, 0)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addLayout(layout, 1)
+        outer.addWidget(body, 1)
         outer.addWidget(self.footer)
+        preferred, most = QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum
+        self.footer.setSizePolicy(preferred, most)
 
     def _connect(self) -> None:
         self.session.current_changed.connect(self._refill)
@@ -171,7 +192,9 @@ class CompareDock(QWidget):
         if self.compared is None:
             self.figures.fill([], "Their figures appear here.")
             self.alone.fill([], "Findings that the other has nothing of appear here.")
+            self.figures.setHorizontalHeaderLabels(FIGURES)
             self.told.setVisible(False)
+            self.legend.setVisible(False)
         if not self.work.running:
             self.footer.offer(reason)
 
@@ -218,7 +241,7 @@ class CompareDock(QWidget):
             ["Threshold", *(f"{d.threshold:.3g}" for d in pair)],
         ]
         self.figures.fill(rows)
-        self.figures.clearSelection()
+        self.figures.setHorizontalHeaderLabels(["", *(d.detector for d in pair)])
         dice = "no finding in either" if answer.dice is None else f"Dice {answer.dice:.2f}"
         ranks = "" if answer.correlation is None else f", rank correlation {answer.correlation:.2f}"
         self.told.setText(f"Agreement: <b>{dice}</b>, {answer.both_ml:.2f} mL in both{ranks}.")
@@ -249,6 +272,8 @@ class CompareDock(QWidget):
             self.footer.say("The layers of one of them are gone; detect again.", "error")
             return
         self.layers.show(view, first, second)
+        self.legend.setText(_legend(view, *(d.detector for d in self.compared)))
+        self.legend.setVisible(True)
 
     def _on_row(self) -> None:
         rows = self.alone.selectionModel().selectedRows()
@@ -265,7 +290,7 @@ class CompareDock(QWidget):
         first, second = self.chosen()
         if first is None or second is None or self.work.running:
             return
-        everything = self.all_box.isVisible() and self.all_box.isChecked()
+        everything = not self.all_box.isHidden() and self.all_box.isChecked()
         joined = self._of_the_scan() if everything else [first, second]
         rule: Any = self.rule_box.currentText()
 
@@ -312,6 +337,16 @@ def _row(*widgets: QWidget) -> QHBoxLayout:
     for widget in widgets:
         row.addWidget(widget)
     return row
+
+
+def _legend(view: str, first: str, second: str) -> str:
+    """Which is which in a view."""
+    if view == BESIDE:
+        return f"Left: {first}. Right: {second}."
+    if view != DIFFERENCE:
+        return f"Map and findings of {first if view == FIRST else second}."
+    orange = f"<span style='color:{FIRST_HIGHER}'>■</span> higher in {first}"
+    return f"{orange}&nbsp;&nbsp; <span style='color:{SECOND_HIGHER}'>■</span> higher in {second}"
 
 
 def _slices(finding: Finding) -> str:

@@ -29,9 +29,9 @@ from napari_medad.viewer.outcome_layer import OutcomeLayer
 from napari_medad.viewer.parts.cut_sliders import CutSliders
 from napari_medad.viewer.parts.figure_table import FigureTable
 from napari_medad.viewer.parts.notice import DOCK_WIDTH, Notice
-from napari_medad.viewer.parts.outcome_table import OutcomeTable
+from napari_medad.viewer.parts.outcome_table import KINDS, OutcomeTable
 from napari_medad.viewer.parts.reference_choice import ReferenceChoice
-from napari_medad.viewer.parts.slice_profile import SliceProfile
+from napari_medad.viewer.parts.slice_profile import CURVE, SliceProfile
 from napari_medad.viewer.reference_layer import lies_on, open_reference
 from napari_medad.viewer.session import session_of, unwrapped
 from napari_medad.viewer.worker import Work
@@ -94,9 +94,14 @@ class EvaluateDock(QWidget):
         self.profile = SliceProfile(self, label="Dice")
         self.profile.setYRange(0, 1)
         self.profile.curve.setSymbol("o")
-        self.profile.curve.setSymbolSize(4)
+        self.profile.curve.setSymbolSize(3)
+        self.profile.curve.setSymbolPen(None)
+        self.profile.curve.setSymbolBrush(CURVE)
         self.profile.setToolTip("Dice of each slice with a lesion or a finding; a click goes there")
         self.table, self.save_button = OutcomeTable(self), QPushButton("Save figures …", self)
+        self.kind_box = QComboBox(self)
+        self.kind_box.addItems(list(KINDS))
+        self.kind_box.setToolTip("What the table lists")
         overlay = QHBoxLayout()
         overlay.addWidget(self.overlay_box)
         overlay.addWidget(self.scheme_box, 1)
@@ -106,9 +111,13 @@ class EvaluateDock(QWidget):
         layout.addWidget(self.figures)
         layout.addWidget(self.source)
         layout.addLayout(overlay)
-        for widget in (self.legend, self.profile, self.table, self.save_button):
+        for widget in (self.legend, self.profile, self.table):
             layout.addWidget(widget)
         layout.setStretchFactor(self.table, 1)
+        last = QHBoxLayout()
+        for widget in (QLabel("Listed", self), self.kind_box, self.save_button):
+            last.addWidget(widget)
+        layout.addLayout(last)
 
     def _connect(self) -> None:
         self.session.current_changed.connect(self._on_current)
@@ -125,6 +134,7 @@ class EvaluateDock(QWidget):
         self.measuring.failed.connect(self._on_failed)
         self.overlay_box.toggled.connect(self._show_overlay)
         self.scheme_box.currentTextChanged.connect(self._on_scheme)
+        self.kind_box.currentTextChanged.connect(self._on_kind)
         self.profile.clicked.connect(self._go_to_slice)
         self.table.chosen.connect(self._go_to)
         self.viewer.dims.events.current_step.connect(self._follow_slice)
@@ -200,7 +210,7 @@ class EvaluateDock(QWidget):
         )
         if detection is None or layer is None:
             self._clear()
-            self.title.setText(NO_DETECTION if detection is None else NO_REFERENCE)
+            self._head(NO_DETECTION if detection is None else NO_REFERENCE)
             return
         self._ask(detection)
 
@@ -216,7 +226,7 @@ class EvaluateDock(QWidget):
             self.session.correction if corrected else None,
         )
         if known is None:
-            self.title.setText("Measuring …")
+            self._head("Measuring …")
         self.measuring.ask(lambda report: question.answer(known, report))
 
     def _on_threshold(self, threshold: float) -> None:
@@ -246,7 +256,7 @@ class EvaluateDock(QWidget):
         self.choice.offer_labels(answer.labels)
         of = "corrected " if measured.corrected else ""
         mark = "<b style='color:#e05a4f'>UNTRAINED</b> · " if detection.record.untrained else ""
-        self.title.setText(f"<b>{detection.study.name}</b> · {mark}{of}{detection.detector}")
+        self._head(f"<b>{detection.study.name}</b> · {mark}{of}{detection.detector}")
         empty = not measured.reference.truth.any()
         self.notice.say(
             f"'{measured.reference.name}' marks no lesion, so whatever is found counts as false."
@@ -264,6 +274,10 @@ class EvaluateDock(QWidget):
         self._show_overlay()
         self._follow_slice()
 
+    def _head(self, text: str) -> None:
+        self.title.setText(text)
+        self.title.setVisible(bool(text))
+
     def _clear(self) -> None:
         self.measuring.drop()
         self.answer = None
@@ -271,13 +285,14 @@ class EvaluateDock(QWidget):
         self.figures.clear()
         self.table.show_rows(None, "")
         self.profile.curve.setData([], [])
+        self.profile.line.setVisible(False)
         self.source.setText("")
         self.notice.say("")
         self.save_button.setEnabled(False)
 
     def _on_failed(self, text: str) -> None:
         self._clear()
-        self.title.setText("")
+        self._head("")
         self.notice.say(text, "error")
 
     def _show_overlay(self, on: bool = True) -> None:
@@ -297,6 +312,10 @@ class EvaluateDock(QWidget):
         self.outcome.recolour(scheme)
         self._show_legend()
         self.table.show_rows(self.measured, scheme)
+
+    def _on_kind(self, kind: str) -> None:
+        self.table.kind = kind
+        self.table.show_rows(self.measured, self.scheme_box.currentText())
 
     def _show_legend(self) -> None:
         colours = SCHEMES[self.scheme_box.currentText()]

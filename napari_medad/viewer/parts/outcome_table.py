@@ -25,6 +25,12 @@ TIPS = (
 )
 MOST_ROWS = 400
 """False findings beyond are left out, the smallest first."""
+KINDS = {
+    "all": None,
+    "missed": FALSE_NEGATIVE,
+    "false": FALSE_POSITIVE,
+    "found": TRUE_POSITIVE,
+}
 EMPTY = "Lesions of the reference and false findings appear here."
 
 
@@ -50,17 +56,20 @@ class OutcomeTable(FoundTable):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(COLUMNS, parent)
         self.rows: list[Row] = []
+        self.kind = "all"
         for column, tip in enumerate(TIPS):
             self.horizontalHeaderItem(column).setToolTip(tip)
         self.itemSelectionChanged.connect(self._on_row)
         self.show_rows(None, "")
 
     def show_rows(self, measured: Measured | None, scheme: str) -> None:
-        """Fill the table, its first column in the overlay's colours."""
+        """Show rows of the wanted `kind`, one of `KINDS`, in the overlay's colours."""
         kept = self._kept()
-        self.rows = [] if measured is None else list(_rows(measured))
+        wanted = KINDS[self.kind]
+        rows = [] if measured is None else list(_rows(measured))
+        self.rows = [row for row in rows if wanted in (None, row.kind)]
         self.blockSignals(True)
-        hint = EMPTY if measured is None else "Neither lesion nor finding."
+        hint = EMPTY if measured is None else "None."
         self.fill([row.cells for row in self.rows], hint)
         self.clearSelection()
         for number, row in enumerate(self.rows):

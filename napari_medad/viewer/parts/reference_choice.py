@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import napari
 
 CHOOSE = "Choose a labels layer …"
+LABEL_SIZE, LABELS_A_LINE = (56, 22), 6
+"""Pixels of a label with its tick, and how many stand beside each other."""
 FILES = "Masks (*.nii *.nii.gz *.nrrd *.mha *.mhd *.mgz *.img *.hdr);;All files (*)"
 
 
@@ -78,7 +80,6 @@ class ReferenceChoice(QWidget):
         self.labels.setFlow(QListView.Flow.LeftToRight)
         self.labels.setWrapping(True)
         self.labels.setResizeMode(QListView.ResizeMode.Adjust)
-        self.labels.setFixedHeight(52)
         self.labels.setToolTip("Labels of the reference that count as lesion")
         self.labels.setVisible(False)
         self.resample_box = QCheckBox("Resample the reference onto the map's voxels", self)
@@ -143,8 +144,10 @@ class ReferenceChoice(QWidget):
             item = QListWidgetItem(str(label))
             item.setData(Qt.ItemDataRole.UserRole, label)
             item.setCheckState(Qt.CheckState.Checked)
-            item.setSizeHint(QSize(56, 22))
+            item.setSizeHint(QSize(*LABEL_SIZE))
             self.labels.addItem(item)
+        lines = 1 if self.labels.count() <= LABELS_A_LINE else 2
+        self.labels.setFixedHeight(lines * LABEL_SIZE[1] + 6)
         self.labels.setVisible(self.labels.count() > 0)
         self._filling = False
 
