@@ -85,13 +85,39 @@ def opened(dock: CohortDock, study: str, wait_until: Callable) -> None:
 def test_without_a_cohort_it_says_how_to_get_one(viewer, tmp_path: Path, wait_until) -> None:
     dock = CohortDock(viewer)
     viewer.window.add_dock_widget(dock, name="Cohort")
-    assert "medad detect" in dock.empty.text()
-    assert not dock.empty.isHidden()
+    assert "medad detect SCANS" in dock.start.command.text()
+    assert not dock.start.isHidden()
     assert dock.body.isHidden()
     dock.open(tmp_path)
     wait_until(lambda: SUMMARY in dock.notice.text())
-    assert not dock.empty.isHidden()
+    assert not dock.start.isHidden()
     assert not dock.following.isActive()
+
+
+def test_a_cohort_is_run_from_the_dock_and_followed(
+    viewer, tmp_path: Path, small_study: Study, wait_until: Callable
+) -> None:
+    volume = small_study.volume("t2f")
+    for name in ("a", "b"):
+        write_nifti(volume.array, volume, tmp_path / "scans" / name / f"{name}_t2f.nii.gz")
+    dock = CohortDock(viewer)
+    viewer.window.add_dock_widget(dock, name="Cohort")
+    start = dock.start
+    start.footer.run_button.click()
+    assert "Choose the scans" in start.footer.notice.text()
+    start.source_edit.setText(str(tmp_path / "gone"))
+    start.out_edit.setText(str(tmp_path / "out"))
+    start.detector_box.setCurrentIndex(start.detector_box.findData("hyperintensity"))
+    assert "gone --detector hyperintensity" in start.command.text()
+    start.run()
+    wait_until(lambda: "check the path" in start.footer.notice.text())
+    start.source_edit.setText(str(tmp_path / "scans"))
+    start.run()
+    wait_until(lambda: dock.folder == tmp_path / "out")
+    wait_until(lambda: dock.notice.text() == "2 studies looked at.")
+    wait_until(lambda: [row.state for row in dock.table.rows] == ["done", "done"])
+    assert start.isHidden()
+    assert dock.stop_button.isHidden()
 
 
 def test_the_table_is_sorted_and_filtered(dock: CohortDock) -> None:

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
     QMessageBox,
     QProgressBar,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -25,8 +26,10 @@ from napari_medad.cohorts.summary import Row, SummaryReader, append_rows
 from napari_medad.cohorts.table import CohortTable
 from napari_medad.errors import MedadError
 from napari_medad.viewer.cohort_cases import CohortCases
+from napari_medad.viewer.docks.detect import default_detector
 from napari_medad.viewer.orientation import dress
 from napari_medad.viewer.parts.cohort_list import CohortList
+from napari_medad.viewer.parts.cohort_start import CohortStart
 from napari_medad.viewer.parts.notice import DOCK_WIDTH, Notice
 from napari_medad.viewer.session import unwrapped
 from napari_medad.viewer.worker import Work, uncollected
@@ -36,11 +39,6 @@ FOLLOW_MS = 2000
 KEY = "Alt-C"
 KEY_IMAGE_HEIGHT = 150
 ALL_DONE = "Every study that is shown has been corrected."
-EMPTY = (
-    "No cohort is open. A cohort is a folder that a detector has been run over many studies into:"
-    "<p><code>medad detect SCANS --detector rasalore --out RESULTS</code></p>"
-    "Open RESULTS here, also while it is running: the table follows."
-)
 
 
 class CohortDock(QWidget):
@@ -74,9 +72,8 @@ class CohortDock(QWidget):
         self.setMinimumWidth(DOCK_WIDTH)
         self.title, self.open_button = QLabel(self), QPushButton("Open a cohort …", self)
         self.title.setWordWrap(True)
-        self.empty, self.body = QLabel(EMPTY, self), QWidget(self)
-        self.empty.setWordWrap(True)
-        self.empty.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.start, self.body = CohortStart(default_detector(), self), QWidget(self)
+        self.stop_button = QPushButton("Stop the run", self)
         self.run_bar, self.list = QProgressBar(self), CohortList(self)
         self.run_bar.setTextVisible(False)
         self.run_bar.setFixedHeight(6)
@@ -100,7 +97,10 @@ class CohortDock(QWidget):
             buttons.addWidget(button)
         inside = QVBoxLayout(self.body)
         inside.setContentsMargins(0, 0, 0, 0)
-        inside.addWidget(self.run_bar)
+        running = QHBoxLayout()
+        running.addWidget(self.run_bar, 1)
+        running.addWidget(self.stop_button)
+        inside.addLayout(running)
         inside.addWidget(self.list, 1)
         for widget in (self.image, self.counted, self.done_bar):
             inside.addWidget(widget)
@@ -108,13 +108,16 @@ class CohortDock(QWidget):
         inside.addWidget(self.done_button)
         layout = QVBoxLayout(self)
         layout.addLayout(top)
-        layout.addWidget(self.empty)
+        layout.addWidget(self.start, 1)
         layout.addWidget(self.body, 1)
         layout.addWidget(self.notice)
-        layout.addStretch()
+        self.notice.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
 
     def _connect(self) -> None:
         self.open_button.clicked.connect(self._browse)
+        self.start.begun.connect(self.open)
+        self.start.told.connect(self._on_run_ended)
+        self.stop_button.clicked.connect(self.start.work.cancel)
         self.following.timeout.connect(self.follow)
         self.work.finished.connect(self._on_news)
         self.work.failed.connect(self._on_lost)
@@ -173,6 +176,11 @@ class CohortDock(QWidget):
             self.list.show_table(table if before is self.table else self.table.updated(news))
         self._count()
 
+    def _on_run_ended(self, text: str, kind: str) -> None:
+        if self.folder is not None:
+            self.notice.say(text, kind)
+            self.follow()
+
     def _on_lost(self, text: str) -> None:
         self.following.stop()
         if not self.table.rows:
@@ -182,7 +190,7 @@ class CohortDock(QWidget):
 
     def _show(self) -> None:
         there = self.folder is not None
-        self.empty.setVisible(not there)
+        self.start.setVisible(not there)
         self.body.setVisible(there)
         self._count()
         self._on_chosen(self.list.row)
@@ -198,6 +206,7 @@ class CohortDock(QWidget):
         name = "" if self.folder is None else f"<b>{self.folder.name}</b>: {total} studies, "
         self.title.setText(name + ", ".join(part for part in parts if part) if name else "")
         self.run_bar.setVisible(waiting > 0)
+        self.stop_button.setVisible(waiting > 0 and self.start.work.running)
         self.run_bar.setRange(0, max(total, 1))
         self.run_bar.setValue(done + failed)
         listed = shown[table.of(done=True)[shown]]
@@ -301,6 +310,7 @@ class CohortDock(QWidget):
     def closeEvent(self, event: Any) -> None:
         """Follow no longer."""
         self.following.stop()
+        self.start.close_work()
         self.cases.close()
         self.work.wait(2)
         super().closeEvent(event)

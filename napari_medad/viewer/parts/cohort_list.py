@@ -23,6 +23,8 @@ from napari_medad.viewer.parts.cohort_model import SCORE, STUDY, CohortModel
 
 TYPING_MS = 150
 ROW_HEIGHT = 24
+TICKS = "QTableView::indicator:unchecked { border: 1px solid rgba(128, 128, 128, 190); }"
+"""Edges of free boxes, which napari's themes leave hard to see."""
 WIDTHS = {1: 62, 2: 58, 3: 66, 4: 58, 5: 74}
 """Of all columns but the study's, pixels."""
 
@@ -75,6 +77,7 @@ class CohortList(QWidget):
         self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.view.setWordWrap(False)
+        self.view.setStyleSheet(TICKS)
         rows, columns = self.view.verticalHeader(), self.view.horizontalHeader()
         rows.setVisible(False)
         rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
