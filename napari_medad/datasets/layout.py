@@ -1,0 +1,49 @@
+"""What a layout is: how a dataset's folder is recognised and read, and facts about the dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from napari_medad.datasets.dataset import DatasetCase
+from napari_medad.datasets.tree import Tree
+
+
+@dataclass
+class Found:
+    """What a reader finds in a tree.
+
+    Attributes
+    ----------
+    cases : list of DatasetCase
+    notes : list of str
+        What was left out, one sentence each.
+    """
+
+    cases: list[DatasetCase] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def left_out(self, what: str, names: Sequence[str], why: str) -> None:
+        """Note cases that cannot be used; nothing where there are none."""
+        if names:
+            shown = ", ".join(sorted(names)[:5]) + (", ..." if len(names) > 5 else "")
+            self.notes.append(f"{len(names)} {what} {why}: {shown}.")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way in which a dataset lies in its folder.
+
+    Attributes
+    ----------
+    name : str
+        What users type; `datasets.yaml` says what it is.
+    fits : callable
+        Whether a tree is laid out so, from names of files alone.
+    read : callable
+        The cases of such a tree, in any order.
+    """
+
+    name: str
+    fits: Callable[[Tree], bool]
+    read: Callable[[Tree], Found]
