@@ -56,7 +56,10 @@ def workers(number: int) -> Iterator[str]:
 
     with (
         LocalCluster(
-            n_workers=number, threads_per_worker=1, memory_limit=None, dashboard_address=None
+            n_workers=number,
+            threads_per_worker=1,
+            memory_limit=None,
+            dashboard_address="127.0.0.1:0",
         ) as cluster,
         Client(cluster) as client,
     ):

@@ -6,6 +6,7 @@ the workers hold more than they can work on, whatever the size of the cohort.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import threading
@@ -38,6 +39,10 @@ REFRESH_S = 2.0
 """Seconds after which the scheduler is asked again how many workers there are."""
 AT_ONCE = 3
 """Studies in a worker: one is read, one computed, one written."""
+END_S = 0.5
+"""Seconds that workers of this machine have to end by themselves."""
+UNINTERRUPTED = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)"
+"""In workers of this machine: Ctrl-C reaches all processes, but is this one's to answer."""
 GPU = "GPU"
 """Resource of workers; where some state it, others get no study."""
 
@@ -128,8 +133,9 @@ def reached(address: str) -> Client:
     return client
 
 
-def local_cluster(workers: int) -> LocalCluster:
-    """Processes of this machine that share its cores among them.
+@contextmanager
+def local_cluster(workers: int) -> Iterator[LocalCluster]:
+    """Processes of this machine that share its cores among them, and end at once.
 
     Raises
     ------
@@ -140,13 +146,24 @@ def local_cluster(workers: int) -> LocalCluster:
 
     if workers < 1:
         raise MedadError(f"There cannot be {workers} workers; give 1 or more.")
-    return LocalCluster(
+    with LocalCluster(
         n_workers=workers,
         threads_per_worker=max(1, CPU_COUNT // workers),
         memory_limit=None,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         silence_logs=logging.CRITICAL,
-    )
+        preload=[UNINTERRUPTED],
+    ) as cluster:
+        try:
+            yield cluster
+        finally:
+            cluster.sync(_end, cluster)
+
+
+async def _end(cluster: LocalCluster) -> None:
+    """End the workers, also those that compute; what they were writing is not half there."""
+    nannies = cluster.workers.values()
+    await asyncio.gather(*(nanny.close(timeout=END_S) for nanny in nannies))
 
 
 class StudyWorker(WorkerPlugin):

@@ -25,7 +25,11 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::User
 def threads():
     """A cluster of one worker in this process."""
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None, protocol="tcp"
+        n_workers=1,
+        threads_per_worker=2,
+        processes=False,
+        dashboard_address="127.0.0.1:0",
+        protocol="tcp",
     ) as cluster:
         yield cluster.scheduler_address
 
@@ -155,7 +159,7 @@ def named(source):
 def test_where_workers_state_gpus_only_those_are_sent_studies(tmp_path):
     with (
         distributed.LocalCluster(
-            n_workers=1, processes=False, dashboard_address=None, protocol="tcp",
+            n_workers=1, processes=False, dashboard_address="127.0.0.1:0", protocol="tcp",
             resources={"GPU": 2},
         ) as cluster,
         module.reached(cluster.scheduler_address) as client,
@@ -178,7 +182,7 @@ def test_a_cluster_without_workers_is_told(scans, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "CONNECT_S", 0.5)
     with (
         distributed.LocalCluster(
-            n_workers=0, processes=False, dashboard_address=None, protocol="tcp"
+            n_workers=0, processes=False, dashboard_address="127.0.0.1:0", protocol="tcp"
         ) as cluster,
         pytest.raises(MedadError, match="has no workers; start some with dask worker"),
     ):
