@@ -67,22 +67,26 @@ def test_what_is_wrong_is_one_sentence_and_leaves_nothing(
     assert not out.exists()
 
 
-def test_open_tells_a_session_from_a_scan(tmp_path, monkeypatch):
+def test_open_tells_sessions_scans_and_cohorts_apart(tmp_path, monkeypatch):
     asked = []
     viewer = SimpleNamespace(
         open_saved=lambda path: asked.append(("session", path.name)),
         open_study=lambda path: asked.append(("scan", path.name)),
+        open_cohort=lambda path: asked.append(("cohort", path.name)),
     )
     monkeypatch.setattr(viewing, "_viewer", lambda: viewer)
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "session.json").write_text("{}")
-    for name in ("s.zip", "kept", "scan.nii.gz", "case"):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "summary.jsonl").write_text("")
+    for name in ("s.zip", "kept", "scan.nii.gz", "case", "results"):
         assert run(["open", str(tmp_path / name)]) == 0
     assert asked == [
         ("session", "s.zip"),
         ("session", "kept"),
         ("scan", "scan.nii.gz"),
         ("scan", "case"),
+        ("cohort", "results"),
     ]
 
 

@@ -22,16 +22,20 @@ def open_input(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="INPUT", help="Image file, study folder, DICOM series or saved session."
+            metavar="INPUT",
+            help="Image file, study folder, DICOM series, saved session, or a cohort's results.",
         ),
     ],
 ) -> None:
-    """Open a scan or a saved session in napari with the MedAD docks."""
+    """Open a scan, a saved session or a cohort in napari with the MedAD docks."""
+    from napari_medad.cohorts.summary import SUMMARY
     from napari_medad.export.session_file import is_session
 
     viewer = _viewer()
     if is_session(source):
         viewer.open_saved(source)
+    elif (source / SUMMARY).is_file():
+        viewer.open_cohort(source)
     else:
         viewer.open_study(source)
 

@@ -99,6 +99,20 @@ def open_saved(path: str | Path, *, block: bool = True) -> napari.Viewer:
     return viewer
 
 
+def open_cohort(folder: str | Path, *, block: bool = True) -> napari.Viewer:
+    """Open the table of a cohort with the docks, in front."""
+    from napari_medad.viewer.docks.cohort import CohortDock
+
+    viewer = napari.Viewer(title="napari · MedAD")
+    dock = open_docks(viewer)["Cohort"]
+    assert isinstance(dock, CohortDock)
+    dock.open(Path(folder))
+    raise_dock(dock)
+    if block:
+        napari.run()
+    return viewer
+
+
 def show_detection(viewer: napari.Viewer, detection: Detection) -> DetectionLayers:
     """Show a finished detection and make it the session's current one."""
     shown = DetectionLayers(

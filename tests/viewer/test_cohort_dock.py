@@ -13,6 +13,7 @@ from qtpy.QtTest import QTest
 
 from napari_medad.cohorts.summary import SUMMARY, Row, append_rows, read_summary, write_summary
 from napari_medad.inference.run import detect
+from napari_medad.viewer.app import open_cohort
 from napari_medad.viewer.docks.cohort import ALL_DONE, CohortDock
 from napari_medad.viewer.docks.correct import CorrectDock
 from napari_medad.viewer.parts.cohort_model import DONE, SCORE
@@ -262,3 +263,10 @@ def test_a_hundred_thousand_studies_stay_quick(
         pauses.append(time.process_time() - began)
     assert max(pauses) < 0.25
     assert dock.list.model.rowCount() == sum("99" in row.study for row in rows)
+
+
+def test_medad_open_shows_a_cohort_in_front(cohort: Path, wait_until: Callable) -> None:
+    viewer = open_cohort(cohort, block=False)
+    dock = viewer.window._qt_window.findChild(CohortDock)
+    wait_until(lambda: len(dock.table.rows) == 5)
+    viewer.close()

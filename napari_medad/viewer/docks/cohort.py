@@ -70,6 +70,7 @@ class CohortDock(QWidget):
 
     def _build(self) -> None:
         self.setMinimumWidth(DOCK_WIDTH)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.title, self.open_button = QLabel(self), QPushButton("Open a cohort …", self)
         self.title.setWordWrap(True)
         self.start, self.body = CohortStart(default_detector(), self), QWidget(self)

@@ -78,6 +78,7 @@ class CompareDock(QWidget):
 
     def _build(self) -> None:
         self.setMinimumWidth(DOCK_WIDTH)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.first_box, self.second_box = QComboBox(self), QComboBox(self)
         for box in (self.first_box, self.second_box):
             box.setSizeAdjustPolicy(
