@@ -48,7 +48,7 @@ KINDS = {
 """How often each kind of lesion is drawn."""
 SCATTERED = {"bands": 0.7, "confluent": 0.4, "patches": 0.3}
 """How often small ones of the same disease lie around these."""
-BLURRED, BLUR_MM = {True: 0.35, False: 0.06}, (1.5, 4.0)
+BLURRED, BLUR_MM = {True: 0.25, False: 0.05}, (1.5, 4.0)
 """Share of healthy and other scans that are smooth as averages of many scans are, and how much."""
 VENTRICLES, UNEVEN = (-0.6, 0.3), 0.5
 """Their size and the difference of the sides, see `make_anatomy`: the old have wide ones."""

@@ -19,7 +19,7 @@ def folded(anatomy: Anatomy, rng: np.random.Generator) -> Anatomy:
     The template's cortex is the mean of 152 people's, and so has hardly any. A sulcus is
     where a smooth random field crosses zero.
     """
-    depth, half, scale = rng.uniform(8, 24), rng.uniform(0.3, 1.3), rng.uniform(4, 8)
+    depth, half, scale = rng.uniform(8, 24), rng.uniform(0.3, 1.8), rng.uniform(4, 8)
     below = depth_of(anatomy)
     away = np.abs(smooth_noise(rng, below.shape, scale / anatomy.spacing)) * scale
     near = np.clip((depth - below) / 4, 0, 1)

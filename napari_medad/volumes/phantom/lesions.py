@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -20,6 +20,10 @@ EDGE = 0.08
 """Width of a lesion's soft border, in radii."""
 REACH = {"periventricular": 18, "ventricle": 6}
 """How far from the ventricles lesions of these places have their centres, mm."""
+
+ABOVE_GREY = (1.06, 1.7)
+"""Brightness of white matter's patches in FLAIR and T2, of which they are never below grey
+matter's, relative to that."""
 
 
 @cache
@@ -139,6 +143,7 @@ def draw_lesions(
     """
     truth = np.zeros(anatomy.texture.shape, np.uint8)
     families: dict[str, _Look] = {}
+    grey = _grey_matter(anatomy, images) if variety else {}
     for lesion in lesions:
         rng = np.random.default_rng(lesion.seed)
         about = lesion_kinds()[lesion.kind]
@@ -154,6 +159,7 @@ def draw_lesions(
         parts = about["parts"]
         look = _Look.draw(variety, lesion, anatomy, rng)
         if variety and "family" in about:
+            look = look.smooth(grey, rng)
             look = look.like(families.setdefault(about["family"], look.named(variety, rng)), rng)
         if variety and not lines:
             inside = inside * _own_side(lesion, anatomy, box)
@@ -180,8 +186,11 @@ class _Look:
     scale: float = 1.0
     grain: tuple[float, float] = (0.02, 0.1)
     grain_scale: float = 1.5
+    patchy: float = 0.25
     level: float | None = None
     """Where in a part's range its intensity lies, 0..1; None: drawn for each part."""
+    grey: Mapping[str, float] = field(default_factory=dict)
+    """Intensity of grey matter by contrast, for lesions that are brighter than it."""
 
     @classmethod
     def draw(
@@ -201,6 +210,17 @@ class _Look:
             grain_scale=rng.uniform(0.6, 2.5),
         )
 
+    def smooth(self, grey: Mapping[str, float], rng: np.random.Generator) -> _Look:
+        """As it is, but even inside, and of its own brightness relative to grey matter."""
+        grain = float(rng.uniform(0.02, 0.1))
+        return replace(
+            self,
+            strength=rng.uniform(0.85, 1.0),
+            grain=(0.5 * grain, grain),
+            patchy=0.08,
+            grey=grey,
+        )
+
     def named(self, variety: Variety, rng: np.random.Generator) -> _Look:
         """The look of a family that begins with this one: alike as often as `variety` says."""
         return replace(self, level=rng.random()) if rng.random() < variety.alike else self
@@ -209,8 +229,7 @@ class _Look:
         """Its own look, about as bright as the family where that has one brightness."""
         if family.level is None:
             return self
-        strength = family.strength * rng.uniform(0.8, 1.0)
-        return replace(self, strength=strength, gain=family.gain, level=family.level)
+        return replace(self, gain=family.gain, level=family.level)
 
     def drawn(self, rng: np.random.Generator) -> float:
         """Where in a range this part's intensity lies, 0..1."""
@@ -224,7 +243,7 @@ class _Look:
 
     def uneven(self, weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """A weight with this look's border and strength, and patches where it is weaker."""
-        patches = rng.uniform(0, 0.25) * _noise(weight.shape, (0, 4, 4), rng)
+        patches = rng.uniform(0, self.patchy) * _noise(weight.shape, (0, 4, 4), rng)
         border = ndimage.gaussian_filter(weight, (0, self.soft, self.soft))
         return border * np.clip(1 - np.abs(patches), 0.2, 1) * np.float32(self.strength)
 
@@ -255,9 +274,20 @@ def _paint(
         mean = low + (high - low) * look.drawn(rng)
         if contrast in part and mean > 1:
             mean = 1 + look.gain * (mean - 1)
+            if contrast in look.grey:
+                least, most = ABOVE_GREY
+                mean = look.grey[contrast] * least * (most / least) ** look.drawn(rng)
         value = mean * np.clip(1 + rng.uniform(*look.grain) * grain, 0.2, None)
         blend = weight * (part["blend"] * rng.uniform(0.9, 1.0))
         image[box] = image[box] * (1 - blend) + value * blend
+
+
+def _grey_matter(anatomy: Anatomy, images: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Median intensity of grey matter by contrast."""
+    inside = anatomy.tissues[0] > 0.7
+    if not inside.any():
+        return {}
+    return {contrast: float(np.median(image[inside])) for contrast, image in images.items()}
 
 
 def _standing_out(image: np.ndarray, weight: np.ndarray, drawn: float) -> tuple[float, float]:
