@@ -14,6 +14,7 @@ import typer
 
 from napari_medad.cli.benchmark import benchmark
 from napari_medad.cli.console import complain, note, say
+from napari_medad.cli.datasets import datasets
 from napari_medad.cli.detection import detect, detectors
 from napari_medad.cli.evaluating import evaluate
 from napari_medad.cli.exporting import export
@@ -43,6 +44,7 @@ app.command()(evaluate)
 app.command()(export)
 app.command()(followup)
 app.command()(benchmark)
+app.command()(datasets)
 app.add_typer(retrieve, name="retrieve")
 app.add_typer(weights, name="weights")
 app.command()(demo)

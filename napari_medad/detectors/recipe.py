@@ -54,6 +54,8 @@ class Example:
         The radiology report's text, for methods that learn from it. Kept in memory only.
     study_class : str
         A name of what the whole study shows ("Alzheimer's disease"), for classifiers.
+    frame : int or None
+        Which frame of a 4D file, from 0.
     """
 
     image: Path | Volume
@@ -69,6 +71,7 @@ class Example:
     patient: str = ""
     report: str = ""
     study_class: str = ""
+    frame: int | None = None
 
     def study(self) -> Study:
         """Read the image; a folder is read as one study."""
@@ -76,7 +79,7 @@ class Example:
             return Study.from_volumes("image", {self.image.modality or "image": self.image})
         from napari_medad.volumes.reader import read_study
 
-        return read_study(self.image)
+        return read_study(self.image, frame=self.frame)
 
 
 class TrainingOptions(Settings):

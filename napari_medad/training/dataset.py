@@ -83,7 +83,8 @@ def fingerprint(examples: Sequence[Example]) -> str:
         labels = sorted((e.slices or {}).items())
         named = (e.axis, sorted(e.categories.items())) if e.categories is not None else ()
         told = (e.report, e.study_class) if e.report or e.study_class else ()
-        digest.update(repr((*row, labels, *named, *weighed, *told)).encode())
+        framed = () if e.frame is None else ("frame", e.frame)
+        digest.update(repr((*row, labels, *named, *weighed, *told, *framed)).encode())
     return digest.hexdigest()
 
 

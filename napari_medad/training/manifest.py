@@ -31,8 +31,8 @@ def read_manifest(path: Path, *, test: bool = False) -> tuple[Example, ...]:
     axial slice and its label), `categories` ("Enlarged ventricles; Craniotomy", or "normal":
     the abnormalities of one slice) with `slice` (its number; 0 where the image has one) and
     `axis`, `split` (train, held-out or test), `patient`, `report` (its text, or a .txt file),
-    `class` (a name of what the whole study shows). A JSON manifest is a list of such
-    objects, or {"examples": [...]}. Other columns are ignored.
+    `class` (a name of what the whole study shows), `frame` (of a 4D image, from 0). A JSON
+    manifest is a list of such objects, or {"examples": [...]}. Other columns are ignored.
 
     Parameters
     ----------
@@ -96,6 +96,7 @@ def _example(row: Mapping[str, Any], where: str, home: Path) -> Example:
         patient=str(row.get("patient", "")).strip(),
         report=_report(row, where, home),
         study_class=str(row.get("class", "")).strip(),
+        frame=_number(row, "frame", where),
     )
 
 
@@ -156,15 +157,20 @@ def _categories(row: Mapping[str, Any], where: str) -> dict[int, tuple[str, ...]
     names = [str(name).strip() for name in names if str(name).strip()]
     if not names:
         return None
-    number = str(row.get("slice", "")).strip() or "0"
-    if not number.isdecimal():
-        raise MedadError(f"{where} has the slice '{number}'; it must be a number from 0.")
+    number = _number(row, "slice", where) or 0
     normal = [name.lower() == "normal" for name in names]
     if any(normal) and len(names) > 1:
         raise MedadError(
             f"{where} has the categories '{held}'; a slice is normal or has categories, not both."
         )
-    return {int(number): () if any(normal) else tuple(dict.fromkeys(names))}
+    return {number: () if any(normal) else tuple(dict.fromkeys(names))}
+
+
+def _number(row: Mapping[str, Any], key: str, where: str) -> int | None:
+    text = str(row.get(key, "")).strip()
+    if text and not text.isdecimal():
+        raise MedadError(f"{where} has the {key} '{text}'; it must be a number from 0.")
+    return int(text) if text else None
 
 
 def _csv_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:

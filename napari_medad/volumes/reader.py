@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from napari_medad.errors import MedadError
-from napari_medad.volumes import dicom, itk, nifti, picture
+from napari_medad.volumes import dicom, fastmri, itk, nifti, picture
 from napari_medad.volumes.modality import is_scan, modality_of
 from napari_medad.volumes.study import Study
 from napari_medad.volumes.volume import Volume
@@ -16,6 +16,7 @@ READERS = {
     **dict.fromkeys(nifti.ENDINGS, nifti.read_nifti),
     **dict.fromkeys(itk.ENDINGS, itk.read_itk),
     **dict.fromkeys(picture.ENDINGS, picture.read_picture),
+    **dict.fromkeys(fastmri.ENDINGS, fastmri.read_fastmri),
 }
 """Reading function by file ending; anything else is tried as DICOM."""
 
