@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 NUMBER = re.compile(rf"^(?:[+\-−<]? ?[\d.,]+%?(?!\w)|{NOTHING})")
 """How a cell begins that is set to the right."""
 GRAVE = "UNTRAINED"
+PIXELS_AN_INCH = 104
+"""At which figures are shown, so that their letters are all of one size."""
 NOT_A_DEVICE = (
     "Made by napari-medad, a research tool. It is not a medical device: nothing on this page is "
     "meant for diagnosis or treatment."
@@ -152,4 +154,5 @@ def _shown(table: Table) -> _Shown:
 
 def _picture(figure: NamedFigure) -> dict[str, str]:
     data = base64.b64encode(figure.png).decode("ascii")
-    return {"title": figure.title, "caption": figure.caption, "data": data}
+    width = f"{figure.figure.get_figwidth() * PIXELS_AN_INCH:.0f}"
+    return {"title": figure.title, "caption": figure.caption, "data": data, "width": width}

@@ -55,10 +55,13 @@ class StreamedRanking:
         if not np.isfinite(scores).all():
             raise MedadError("The map holds NaN or infinite voxels; make it again without them.")
         keys = _ordered(scores) >> np.uint32(self.shift)
-        distinct, place = np.unique(keys, return_inverse=True)
-        counts = np.bincount(place, minlength=distinct.size)
-        hits = np.bincount(place[truth], minlength=distinct.size)
-        self._merge(distinct, hits, counts - hits)
+        lesion, hits = np.unique(keys[truth], return_counts=True)  # a sort each: no argsort of all
+        others, alarms = np.unique(keys[~truth], return_counts=True)
+        self._merge(
+            np.concatenate([lesion, others]),
+            np.concatenate([hits, np.zeros_like(alarms)]),
+            np.concatenate([np.zeros_like(hits), alarms]),
+        )
 
     def join(self, other: StreamedRanking) -> None:
         """Count another ranking's voxels too, as when volumes were counted apart."""

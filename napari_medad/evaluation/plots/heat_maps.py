@@ -12,6 +12,8 @@ from matplotlib.image import AxesImage
 from napari_medad.evaluation.plots.drawing import looking, new_figure
 
 COLOURS = "viridis"
+FEW_COLUMNS = 8
+"""Up to which their names lie."""
 LONGEST = 42
 """Characters of a name beside a heat map."""
 
@@ -75,7 +77,14 @@ def text_similarity(
 
 
 def _name_axes(axis: Axes, rows: Sequence[str], columns: Sequence[str]) -> None:
-    axis.set_xticks(range(len(columns)), [_short(c) for c in columns], rotation=60, ha="right")
+    lying = len(columns) <= FEW_COLUMNS
+    axis.set_xticks(
+        range(len(columns)),
+        [_short(c) for c in columns],
+        rotation=25 if lying else 60,
+        ha="right",
+        rotation_mode="anchor",
+    )
     axis.set_yticks(range(len(rows)), [_short(r) for r in rows])
     axis.tick_params(labelsize=7, length=0)
     for side in axis.spines.values():
