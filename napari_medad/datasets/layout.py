@@ -23,11 +23,11 @@ class Found:
     cases: list[DatasetCase] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def left_out(self, what: str, names: Sequence[str], why: str) -> None:
-        """Note cases that cannot be used; nothing where there are none."""
+    def note(self, what: str, names: Sequence[str]) -> None:
+        """Tell what cannot be used, and the first names; nothing where there are none."""
         if names:
             shown = ", ".join(sorted(names)[:5]) + (", ..." if len(names) > 5 else "")
-            self.notes.append(f"{len(names)} {what} {why}: {shown}.")
+            self.notes.append(f"{what} ({len(names)}): {shown}.")
 
 
 @dataclass(frozen=True)

@@ -94,8 +94,8 @@ def _apart(cases: Iterable[DatasetCase], found: Found) -> tuple[DatasetCase, ...
     )
     for (split, other), count in sorted(moved.items()):
         found.notes.append(
-            f"{count} images of the {split} part are left out: their patients are in the {other} "
-            "part too."
+            f"Images of the part {split} left out, their patients are in the part {other} too "
+            f"({count})."
         )
     return kept
 

@@ -46,7 +46,7 @@ def _read(tree: Tree) -> Found:
                 masks=() if mask is None else (mask,),
             )
         )
-    found.left_out("abnormal pictures", maskless, "have no mask")
+    found.note("Abnormal pictures without a mask", maskless)
     return found
 
 

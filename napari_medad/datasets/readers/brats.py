@@ -59,8 +59,8 @@ def _read(pattern: re.Pattern[str], tree: Tree) -> Found:
         masks = () if mask is None else (mask,)
         case = DatasetCase(name, patients[name], held, masks, True, ("tumour",), split=split)
         found.cases.append(case)
-    found.left_out("cases", imageless, "are left out because they have no image")
-    found.left_out("cases", maskless, "have no mask and can be detected in but not measured")
+    found.note("Cases left out, without an image", imageless)
+    found.note("Cases without a mask, which cannot be measured", maskless)
     return found
 
 

@@ -30,7 +30,7 @@ def _read(tree: Tree) -> Found:
         found.cases.append(
             picture(path, match["kind"], name=safe(match["name"]), masks=sorted(held))
         )
-    found.left_out("pictures", maskless, "of lesions have no mask")
+    found.note("Pictures of lesions without a mask", maskless)
     return found
 
 

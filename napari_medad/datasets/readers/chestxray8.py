@@ -54,8 +54,8 @@ def _read(tree: Tree) -> Found:
                 split=splits.get(path.name, ""),
             )
         )
-    found.left_out("radiographs", unknown, f"are left out because {entries.name} lacks them")
-    found.left_out("radiographs", unlisted, "are left out because no list of the split has them")
+    found.note(f"Radiographs left out, not in {entries.name}", unknown)
+    found.note("Radiographs left out, in no list of the split", unlisted)
     return found
 
 

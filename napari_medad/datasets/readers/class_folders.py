@@ -62,7 +62,7 @@ class ClassFolders:
             split = SPLITS.get(match["split"].lower(), "")
             patient = told[1] if told else ""
             found.cases.append(picture(path, label, name=name, patient=patient, split=split))
-        found.left_out("pictures", nameless, "are left out because no patient is in their names")
+        found.note("Pictures left out, no patient in their names", nameless)
         return found
 
 

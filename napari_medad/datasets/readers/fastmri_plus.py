@@ -46,8 +46,8 @@ def _read(tree: Tree) -> Found:
             found.cases.append(_case(path, match, rows[match["name"]]))
         except MedadError:
             broken.append(match["name"])
-    found.left_out("scans", others, "are left out because no radiologist has looked at them")
-    found.left_out("scans", broken, "are left out because they hold no image that can be read")
+    found.note("Scans left out, which no radiologist has looked at", others)
+    found.note("Scans left out, without an image that can be read", broken)
     return found
 
 

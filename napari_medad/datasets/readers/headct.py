@@ -28,7 +28,7 @@ def _read(tree: Tree) -> Found:
             unlabelled.append(path.name)
             continue
         found.cases.append(picture(path, kind, name=path.stem))
-    found.left_out("slices", unlabelled, "are left out because labels.csv does not tell theirs")
+    found.note("Slices left out, not in labels.csv", unlabelled)
     return found
 
 

@@ -36,7 +36,7 @@ def _read(tree: Tree) -> Found:
             continue
         name = safe(Path(file).stem)
         found.cases.append(picture(there[file], KINDS[kind], name=name, split=split))
-    found.left_out("pictures", missing, "that data.json lists are not there")
+    found.note("Pictures listed in data.json but not there", missing)
     return found
 
 

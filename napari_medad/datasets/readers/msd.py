@@ -33,7 +33,7 @@ def _read(tree: Tree) -> Found:
                 frames=FRAMES,
             )
         )
-    found.left_out("cases", maskless, "have no mask and can be detected in but not measured")
+    found.note("Cases without a mask, which cannot be measured", maskless)
     return found
 
 

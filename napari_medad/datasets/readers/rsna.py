@@ -47,8 +47,8 @@ def _read(tree: Tree) -> Found:
                 boxes=tuple(places[name]) if kind == OPACITY else (),
             )
         )
-    found.left_out("radiographs", others, "are left out: neither normal nor with lung opacity")
-    found.left_out("radiographs", unknown, "are left out because no table tells their class")
+    found.note("Radiographs left out, neither normal nor with lung opacity", others)
+    found.note("Radiographs left out, of no told class", unknown)
     return found
 
 
