@@ -69,6 +69,9 @@ def evaluate(
     whole_grid: Annotated[
         bool, typer.Option("--whole-grid", help="Count air too, as the zero-shot benchmark does.")
     ] = False,
+    minimum_ml: Annotated[
+        float, typer.Option(min=0, help="Drop smaller components of what is found, mL.")
+    ] = 0.0,
     surface: Annotated[
         bool, typer.Option(help="Measure distances of outlines, which takes longest.")
     ] = True,
@@ -83,6 +86,7 @@ def evaluate(
             detector=detector,
             resample=resample or None,
             whole_grid=whole_grid or None,
+            minimum_ml=minimum_ml or None,
         )
         for option in asked:
             raise MedadError(f"--{option.replace('_', '-')} {FOLDERS_ONLY}.")
@@ -104,6 +108,7 @@ def evaluate(
             threshold=threshold,
             mask=mask,
             reading=Reading(tuple(label or ()), resample, whole_grid),
+            minimum_ml=minimum_ml,
             surface=surface,
             progress=report,
         )

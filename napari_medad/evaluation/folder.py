@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,13 @@ from napari_medad.evaluation.pairing import (
     read_pair,
     refuse_shared_patients,
 )
-from napari_medad.evaluation.patients import EvaluationCase, calibrated_threshold, evaluate_cases
+from napari_medad.evaluation.patients import (
+    Cases,
+    EvaluationCase,
+    Threshold,
+    calibrated_threshold,
+    evaluate_policies,
+)
 from napari_medad.inference.progress import Callback, Progress, Reporter
 
 
@@ -35,11 +42,13 @@ class FolderEvaluation:
     pairs : tuple of Pair
         In the order of the evaluation's patients.
     reading : Reading
+    minimum_ml : float
     """
 
     evaluation: Evaluation
     pairs: tuple[Pair, ...]
     reading: Reading
+    minimum_ml: float = 0.0
 
     def case(self, row: int) -> EvaluationCase:
         """One case, read again."""
@@ -57,12 +66,55 @@ class Maps:
     detector : str, optional
         Whose, where the folder holds those of several.
     validation : path, optional
-        The same detector's maps of other patients.
+        The same detector's maps of other patients, on which a threshold can be chosen.
+    name : str, optional
+        In tables and figures. Default: the detector's, or the folder's.
     """
 
     folder: str | Path
     detector: str | None = None
     validation: str | Path | None = None
+    name: str | None = None
+
+
+def evaluate_folder(
+    maps: str | Path,
+    truth: str | Path,
+    *,
+    policy: Policy | None = None,
+    validation: tuple[str | Path, str | Path] | None = None,
+    detector: str | None = None,
+    name: str | None = None,
+    **options: Any,
+) -> FolderEvaluation:
+    """Measure every map of a folder against the truth of its patient.
+
+    Parameters
+    ----------
+    maps, truth : path
+        Folders, or one file each.
+    policy : str, optional
+        Where the threshold comes from: "fixed", "validation", "run", "test pool" or "each
+        volume"; see `evaluate_cases`. Default: "validation" where validation folders are
+        given, "fixed" where a threshold is, else "run", the threshold of each run's record.
+    validation : pair of paths, optional
+        Maps and truths of other patients.
+    detector : str, optional
+        Whose maps, where the folder holds those of several.
+    name : str, optional
+        In tables and figures. Default: the detector's, or the folder's.
+    **options
+        Of `evaluate_several`: threshold, mask, reading, minimum_ml, surface, seed, progress.
+
+    Raises
+    ------
+    MedadError
+        As `evaluate_several`.
+    Cancelled
+    """
+    own, other = validation or (None, None)
+    asked = [Maps(maps, detector, own, name)]
+    return evaluate_several(asked, truth, policies=(policy,), validation_truth=other, **options)[0]
 
 
 def evaluate_several(
@@ -72,8 +124,12 @@ def evaluate_several(
     policies: Sequence[Policy | None] = (None,),
     threshold: float | None = None,
     validation_truth: str | Path | None = None,
+    mask: str | Path | None = None,
+    reading: Reading = AS_THEY_ARE,
+    minimum_ml: float = 0.0,
+    surface: bool = True,
+    seed: int = 0,
     progress: Callback | None = None,
-    **options: Any,
 ) -> list[FolderEvaluation]:
     """Measure the maps of several detectors on the same patients, or under several policies.
 
@@ -82,133 +138,95 @@ def evaluate_several(
     maps : sequence of Maps
         Detectors that share a name are told apart by their folders.
     truth : path
+        Folder, or one file.
     policies : sequence of str
         As in `evaluate_folder`; each detector is measured under each.
     threshold : float, optional
-        For "fixed".
+        For "fixed"; scores at or above it are found.
     validation_truth : path, optional
+        Of the maps' `validation`.
+    mask : path, optional
+        Folder of masks (or one file); only voxels inside count.
+    reading : Reading
+        Labels, other grids, and whether air counts.
+    minimum_ml : float
+        Smaller components of what is found are dropped.
+    surface : bool
+        Whether to measure distances of outlines, which takes longest.
+    seed : int
+        Of the bootstrap.
     progress : callable, optional
-        Takes a `Progress` counted in volumes, each looked at twice an evaluation; answers
-        "stop" to cancel.
-    **options
-        Of `evaluate_folder`: mask, reading, surface, seed.
+        Takes a `Progress` counted in volumes, each looked at twice; answers "stop" to cancel.
 
     Raises
     ------
     MedadError
-        As `evaluate_folder`; if the detectors' patients are not the same, or a threshold is
-        given that no policy takes.
+        As `find_maps`, `find_pairs`, `read_pair` and `evaluate_cases`; if the detectors'
+        patients are not the same, a patient is in both parts, or a policy lacks what it needs.
     Cancelled
     """
     if threshold is not None and not {None, "fixed"} & set(policies):
         raise MedadError("A threshold is given, but only the policy 'fixed' takes one; ask for it.")
-    names = _names(maps)
-    count = len(maps) * len(policies)
+    found = [find_maps(Path(one.folder), one.detector) for one in maps]
+    names, told = _names(maps, found), list[FolderEvaluation]()
     report = Reporter(progress, 0, "volumes")
-    told: list[FolderEvaluation] = []
-    for one, name in zip(maps, names, strict=True):
-        held_out = None
-        if one.validation is not None and validation_truth is not None:
-            held_out = one.validation, validation_truth
-        for policy in policies:
-            before = len(told)
-
-            def step(now: Progress, before: int = before) -> None:
-                report(before * now.total + now.done, total=count * now.total)
-
-            found = evaluate_folder(
-                one.folder,
-                truth,
-                policy=policy,
-                threshold=threshold if policy in (None, "fixed") else None,
-                validation=held_out,
-                detector=one.detector,
-                name=name,
-                progress=step,
-                **options,
-            )
-            told.append(found)
+    for number, (one, held, name) in enumerate(zip(maps, found, names, strict=True)):
+        pairs = find_pairs(held, Path(truth), None if mask is None else Path(mask))
+        chosen = [policy or _policy_of(threshold, one.validation) for policy in policies]
+        others = _held_out(held, one, validation_truth) if "validation" in chosen else []
+        whole = len(others) + 2 * len(pairs)
+        first = number * whole
+        step = partial(_step, report, len(maps) * whole, first)
+        thresholds = _thresholds(chosen, held, threshold, _told(others, reading, step))
+        measured = evaluate_policies(
+            name,
+            _cases(pairs, reading),
+            thresholds,
+            minimum_ml=minimum_ml,
+            surface=surface,
+            seed=seed,
+            progress=partial(_step, report, len(maps) * whole, first + len(others)),
+        )
+        notes = _notes(held, reading, mask is not None)
+        for evaluation in measured.values():
+            noted = evaluation.model_copy(update={"notes": (*evaluation.notes, *notes)})
+            told.append(FolderEvaluation(noted, tuple(pairs), reading, minimum_ml))
     return told
 
 
-def evaluate_folder(
-    maps: str | Path,
-    truth: str | Path,
-    *,
-    policy: Policy | None = None,
-    threshold: float | None = None,
-    mask: str | Path | None = None,
-    validation: tuple[str | Path, str | Path] | None = None,
-    reading: Reading = AS_THEY_ARE,
-    detector: str | None = None,
-    name: str | None = None,
-    surface: bool = True,
-    seed: int = 0,
-    progress: Callback | None = None,
-) -> FolderEvaluation:
-    """Measure every map of a folder against the truth of its patient.
-
-    Parameters
-    ----------
-    maps, truth : path
-        Folders, or one file each.
-    policy : str, optional
-        Default: "validation" where validation folders are given, "fixed" where a threshold
-        is, else "run", the threshold of each run's record.
-    threshold : float, optional
-        For "fixed"; scores at or above it are found.
-    mask : path, optional
-        Folder of masks (or one file); only voxels inside count.
-    validation : pair of paths, optional
-        Maps and truths of other patients, on which the threshold is chosen.
-    reading : Reading
-    detector : str, optional
-        Whose maps, where the folder holds those of several.
-    name : str, optional
-        In tables and figures. Default: the detector's, or the folder's.
-
-    Raises
-    ------
-    MedadError
-        As `find_maps`, `find_pairs`, `read_pair` and `evaluate_cases`; if a patient is in
-        both parts, or the policy lacks what it needs.
-    Cancelled
-    """
-    found = find_maps(Path(maps), detector)
-    pairs = find_pairs(found, Path(truth), None if mask is None else Path(mask))
-    chosen = policy or _policy_of(threshold, validation)
-    if threshold is not None and chosen != "fixed":
-        raise MedadError(
-            f"The policy '{chosen}' takes no threshold; leave it out, or take 'fixed'."
-        )
-    held_out = _held_out(found, validation, detector) if chosen == "validation" else []
-    report = Reporter(progress, len(held_out) + 2 * len(pairs), "volumes")
-    at: float | Mapping[str, float] | None = threshold
-    if chosen == "validation":
-        at = calibrated_threshold(_told(held_out, reading, report))
-    elif chosen == "run":
-        at = _recorded(found)
-
-    def cases() -> Iterator[EvaluationCase]:
-        return (read_pair(pair, reading) for pair in pairs)
-
-    told = evaluate_cases(
-        name or _name_of(found, Path(maps)),
-        cases,
-        policy=chosen,
-        threshold=at,
-        surface=surface,
-        seed=seed,
-        progress=lambda now: report(len(held_out) + now.done),
-    )
-    notes = (*told.notes, *_notes(found, reading, mask is not None))
-    return FolderEvaluation(told.model_copy(update={"notes": notes}), tuple(pairs), reading)
+def _step(report: Reporter, total: int, first: int, now: Progress | int) -> None:
+    """Report a step of one detector among those of all."""
+    report(first + (now if isinstance(now, int) else now.done), total=total)
 
 
-def _names(maps: Sequence[Maps]) -> list[str]:
+def _cases(pairs: Sequence[Pair], reading: Reading) -> Cases:
+    return lambda: (read_pair(pair, reading) for pair in pairs)
+
+
+def _thresholds(
+    policies: Sequence[Policy],
+    maps: Sequence[MapFile],
+    threshold: float | None,
+    others: Iterator[EvaluationCase],
+) -> dict[Policy, Threshold]:
+    """What each policy cuts at, as far as it is known beforehand."""
+    known: dict[Policy, Threshold] = {}
+    for policy in policies:
+        known[policy] = None
+        if policy == "fixed":
+            known[policy] = threshold
+        elif policy == "validation":
+            known[policy] = calibrated_threshold(others)
+        elif policy == "run":
+            known[policy] = _recorded(maps)
+    return known
+
+
+def _names(maps: Sequence[Maps], found: Sequence[Sequence[MapFile]]) -> list[str]:
     """What each detector is called, after a look that all have the same patients."""
-    found = [find_maps(Path(one.folder), one.detector) for one in maps]
-    names = [_name_of(held, Path(one.folder)) for held, one in zip(found, maps, strict=True)]
+    names = [
+        one.name or _name_of(held, Path(one.folder)) for held, one in zip(found, maps, strict=True)
+    ]
     patients = [{held.patient for held in each} for each in found]
     for name, own in zip(names[1:], patients[1:], strict=True):
         if own != patients[0]:
@@ -230,26 +248,26 @@ def _policy_of(threshold: float | None, validation: object) -> Policy:
 
 
 def _held_out(
-    test: Sequence[MapFile],
-    validation: tuple[str | Path, str | Path] | None,
-    detector: str | None,
+    test: Sequence[MapFile], one: Maps, validation_truth: str | Path | None
 ) -> list[Pair]:
     """Maps and truths of the patients on whom the threshold is chosen."""
-    if validation is None:
+    if one.validation is None or validation_truth is None:
         raise MedadError(
             "The policy 'validation' needs maps and truths of other patients; give "
             "--validation-map and --validation-truth."
         )
-    maps = find_maps(Path(validation[0]), detector)
+    maps = find_maps(Path(one.validation), one.detector)
     refuse_shared_patients((m.patient for m in test), (m.patient for m in maps))
-    return find_pairs(maps, Path(validation[1]))
+    return find_pairs(maps, Path(validation_truth))
 
 
-def _told(pairs: Sequence[Pair], reading: Reading, report: Reporter) -> Iterator[EvaluationCase]:
+def _told(
+    pairs: Sequence[Pair], reading: Reading, step: Callable[[int], None]
+) -> Iterator[EvaluationCase]:
     """The cases one by one, each told when it is done with."""
     for number, pair in enumerate(pairs, 1):
         yield read_pair(pair, reading)
-        report(number)
+        step(number)
 
 
 def _recorded(maps: Sequence[MapFile]) -> dict[str, float]:

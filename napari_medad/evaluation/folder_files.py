@@ -20,6 +20,7 @@ from napari_medad.evaluation.folder import FolderEvaluation
 from napari_medad.evaluation.overlap import overlap_labels
 from napari_medad.evaluation.page import write_page
 from napari_medad.evaluation.pairing import Pair, on_grid_of
+from napari_medad.evaluation.patients import found_mask
 from napari_medad.inference.progress import Callback, Reporter
 from napari_medad.results.run_record import RunRecord
 from napari_medad.volumes.reader import read_volume
@@ -319,8 +320,8 @@ def _outcome(one: FolderEvaluation, patient: str) -> Outcome:
 
     row = [held.patient for held in one.evaluation.patients].index(patient)
     figures, case = one.evaluation.patients[row], one.case(row)
-    inside = True if case.counted is None else case.counted
-    labels = overlap_labels((case.scores >= figures.threshold) & inside, case.truth & inside)
+    truth = case.truth if case.counted is None else case.truth & case.counted
+    labels = overlap_labels(found_mask(case, figures.threshold, one.minimum_ml), truth)
     title = f"{patient} · {one.evaluation.name} · Dice {figures.dice:.2f}"
     return Outcome(title, _scan(one.pairs[row], case.scores), labels, case.spacing)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+import cc3d
 import numpy as np
 
 from napari_medad.errors import MedadError
@@ -91,6 +92,7 @@ def evaluate_cases(
     *,
     policy: Policy = "fixed",
     threshold: Threshold = None,
+    minimum_ml: float = 0.0,
     surface: bool = True,
     seed: int = 0,
     progress: Callback | None = None,
@@ -109,6 +111,8 @@ def evaluate_cases(
         volume's own best. The last two have seen the truth and are bounds, not results.
     threshold : float, or mapping of str to float, optional
         Scores at or above it are found; for "run" by patient.
+    minimum_ml : float
+        Smaller components of what is found are dropped.
     surface : bool
         Whether to measure distances of outlines, which takes longest.
     seed : int
@@ -122,7 +126,13 @@ def evaluate_cases(
     Cancelled
     """
     told = evaluate_policies(
-        name, cases, {policy: threshold}, surface=surface, seed=seed, progress=progress
+        name,
+        cases,
+        {policy: threshold},
+        minimum_ml=minimum_ml,
+        surface=surface,
+        seed=seed,
+        progress=progress,
     )
     return told[policy]
 
@@ -132,6 +142,7 @@ def evaluate_policies(
     cases: Cases,
     thresholds: Mapping[Policy, Threshold],
     *,
+    minimum_ml: float = 0.0,
     surface: bool = True,
     seed: int = 0,
     progress: Callback | None = None,
@@ -142,7 +153,7 @@ def evaluate_policies(
     ----------
     thresholds : mapping of str to float, mapping or None
         The policies, and for each what `evaluate_cases` takes as its threshold.
-    name, cases, surface, seed, progress
+    name, cases, minimum_ml, surface, seed, progress
         As in `evaluate_cases`.
 
     Raises
@@ -167,13 +178,16 @@ def evaluate_policies(
         for policy, cut in cuts.items():
             own = cut[case.patient] if isinstance(cut, Mapping) else cut
             at = _own_best(case) if own is None else own
-            figures[policy].append(patient_figures(case, at, surface=surface))
+            told = patient_figures(case, at, minimum_ml=minimum_ml, surface=surface)
+            figures[policy].append(told)
         counted = case.counted
         regions.add(case.scores, case.truth if counted is None else case.truth & counted)
         report(len(patients) + number, total=2 * len(patients))
     pooled = ranking.figures(regions.value())
+    notes = _notes(next(iter(figures.values())), minimum_ml)
     return {
-        policy: _evaluation(name, policy, held, pooled, seed) for policy, held in figures.items()
+        policy: _evaluation(name, policy, held, pooled, notes, seed)
+        for policy, held in figures.items()
     }
 
 
@@ -199,7 +213,12 @@ def _cut(policy: Policy, threshold: Threshold, ranking: StreamedRanking) -> Thre
 
 
 def _evaluation(
-    name: str, policy: Policy, figures: list[PatientFigures], pooled: PooledFigures, seed: int
+    name: str,
+    policy: Policy,
+    figures: list[PatientFigures],
+    pooled: PooledFigures,
+    notes: tuple[str, ...],
+    seed: int,
 ) -> Evaluation:
     return Evaluation(
         name=name,
@@ -211,7 +230,7 @@ def _evaluation(
             np.array([patient.image_score for patient in figures]),
             np.array([patient.lesions > 0 for patient in figures]),
         ),
-        notes=_notes(figures),
+        notes=notes,
     )
 
 
@@ -233,12 +252,12 @@ def calibrated_threshold(cases: Iterable[EvaluationCase]) -> float:
 
 
 def patient_figures(
-    case: EvaluationCase, threshold: float, *, surface: bool = True
+    case: EvaluationCase, threshold: float, *, minimum_ml: float = 0.0, surface: bool = True
 ) -> PatientFigures:
     """Figures of one volume; scores at or above the threshold are found."""
-    found, truth = case.scores >= threshold, case.truth
+    found, truth = found_mask(case, threshold, minimum_ml), case.truth
     if case.counted is not None:
-        found, truth = found & case.counted, truth & case.counted
+        truth = truth & case.counted
     inside = slice(None) if case.counted is None else case.counted
     counts, lesions = Confusion.of(found[inside], truth[inside]), lesion_figures(found, truth)
     far, near = surface_figures(found, truth, case.spacing) if surface else (None, None)
@@ -260,6 +279,20 @@ def patient_figures(
         image_score=float(case.scores[inside].max()),
         slices=slice_figures(found, truth, brain, case.spacing),
     )
+
+
+def found_mask(case: EvaluationCase, threshold: float, minimum_ml: float = 0.0) -> np.ndarray:
+    """What is found of one volume, [z, y, x] bool: counted voxels at or above the threshold.
+
+    26-connected components smaller than `minimum_ml` are dropped.
+    """
+    found = case.scores >= threshold
+    if case.counted is not None:
+        found &= case.counted
+    voxels = int(np.ceil(minimum_ml * 1000 / float(np.prod(case.spacing)) - 1e-6))
+    if voxels > 1:
+        found = cc3d.dust(found, threshold=voxels, connectivity=26).astype(bool)
+    return found
 
 
 def _each_once(cases: Iterable[EvaluationCase]) -> Iterator[EvaluationCase]:
@@ -291,11 +324,14 @@ def _spreads(figures: list[PatientFigures], seed: int) -> dict[str, Spread]:
     return {name: spread(values(name), seed=seed) for name in FIGURES}
 
 
-def _notes(figures: list[PatientFigures]) -> tuple[str, ...]:
+def _notes(figures: list[PatientFigures], minimum_ml: float) -> tuple[str, ...]:
+    notes = []
     healthy = sum(not patient.lesions for patient in figures)
-    if not healthy:
-        return ()
-    return (
-        f"{healthy} of {len(figures)} volumes have no lesion: their Dice is 1 where nothing is "
-        "found and else 0, and they have no sensitivity.",
-    )
+    if healthy:
+        notes.append(
+            f"{healthy} of {len(figures)} volumes have no lesion: their Dice is 1 where nothing is "
+            "found and else 0, and they have no sensitivity."
+        )
+    if minimum_ml:
+        notes.append(f"Components of what is found that are below {minimum_ml:g} mL are dropped.")
+    return tuple(notes)

@@ -64,7 +64,7 @@ def test_a_threshold_goes_to_the_policy_that_takes_it(folder: Path) -> None:
     assert [one.evaluation.policy for one in told] == [*policies]
     assert [one.evaluation.oracle for one in told] == [False, False, True, True]
     assert {p.threshold for p in told[0].evaluation.patients} == {0.5}
-    with pytest.raises(MedadError, match="The policy 'test pool' takes no threshold"):
+    with pytest.raises(MedadError, match="only the policy 'fixed' takes one"):
         evaluate_folder(maps, truth, policy="test pool", threshold=0.5)
     with pytest.raises(MedadError, match="only the policy 'fixed' takes one"):
         evaluate_several([Maps(maps)], truth, policies=("run",), threshold=0.5)

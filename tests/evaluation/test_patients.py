@@ -104,6 +104,21 @@ def test_only_counted_voxels_count() -> None:
     assert told.image_score == pytest.approx(whole.scores[2:6].max())
 
 
+def test_small_components_are_dropped_when_asked() -> None:
+    scores, truth = np.zeros((4, 9, 9), np.float32), np.zeros((4, 9, 9), bool)
+    truth[1, 1:3, 1:3] = True
+    scores[1, 1:3, 1:3] = scores[2, 7, 7] = scores[3, 8, 8] = 1  # 4 voxels; 2 that touch
+    case = EvaluationCase("p", scores, truth, SPACING)  # voxels of a microlitre
+    told = [
+        evaluate_cases("d", lambda: [case], threshold=0.5, minimum_ml=ml).patients[0]
+        for ml in (0.0, 0.002, 0.003, 0.005)
+    ]
+    assert [patient.false_positives for patient in told] == [1, 1, 0, 0]
+    assert [patient.dice for patient in told] == [0.8, 0.8, 1, 0]
+    notes = evaluate_cases("d", lambda: [case], threshold=0.5, minimum_ml=0.003).notes
+    assert notes == ("Components of what is found that are below 0.003 mL are dropped.",)
+
+
 def test_it_round_trips_through_json() -> None:
     told = evaluate_cases("d", _cases(), policy="test pool")
     assert Evaluation.model_validate_json(told.model_dump_json()) == told
