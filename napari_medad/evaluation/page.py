@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 NUMBER = re.compile(rf"^(?:[+\-−<]? ?[\d.,]+%?(?!\w)|{NOTHING})")
 """How a cell begins that is set to the right."""
-GRAVE = "UNTRAINED"
+GRAVE = ("UNTRAINED", "NOT THE PROTOCOL")
+"""How a note begins that stands at the top of the page."""
 PIXELS_AN_INCH = 104
 """At which figures are shown, so that their letters are all of one size."""
 NOT_A_DEVICE = (
@@ -80,7 +81,7 @@ def write_page(
         A sentence or two below the title.
     comparisons : sequence of Comparison
     tables : sequence of Table
-        More of them, before the figures, such as a paper's table beside ours.
+        More of them, before all others, such as a paper's table beside ours.
     figures : sequence of NamedFigure
         As `plots.standard.standard_figures` makes them of evaluations, and others.
     facts : mapping of str to str

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_medad.backbones.clip.catalogue import Shape
+from napari_medad.backbones.clip.catalogue import RANDOM, Shape
 from napari_medad.backbones.clip.prompts import Ensemble
 from napari_medad.detectors.anovl import CARD
 from napari_medad.detectors.anovl.adaptation import Start, adapted
@@ -25,7 +25,7 @@ from napari_medad.detectors.anovl.network import (
 from napari_medad.detectors.anovl.settings import AnovlSettings
 from napari_medad.detectors.clip_detector import Adapters, ClipDetector, View
 from napari_medad.detectors.detector import Case
-from napari_medad.results.run_record import WeightsRecord
+from napari_medad.results.run_record import WeightsRecord, WeightsState
 from napari_medad.weights.installed import find_weights, installed_weights
 
 
@@ -44,10 +44,10 @@ class AnovlDetector(ClipDetector):
         chosen = self.settings.backbone_weights or self.settings.backbone != "auto"
         if weights == "auto" and (chosen or not installed_weights(CARD.name)):
             clip = self.clip
-            path = self.settings.backbone_weights or str(clip.backbone.files[0].path)
-            self.weights = WeightsRecord(
-                state="released", name="auto", path=path, sha256=clip.sha256
-            )
+            files = [str(file.path) for file in clip.backbone.files]
+            path = self.settings.backbone_weights or next(iter(files), None)
+            known: WeightsState = "untrained" if self.backbone_name in RANDOM else "released"
+            self.weights = WeightsRecord(state=known, name="auto", path=path, sha256=clip.sha256)
             return
         found = find_weights(CARD.name, weights, CARD.weights)
         self.weights = found.record()

@@ -1,0 +1,155 @@
+"""One cell of a benchmark's matrix: a detector, how it is trained, and on whom it is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from napari_medad.backbones.clip.catalogue import released
+from napari_medad.datasets import DatasetCase
+from napari_medad.detectors.card import Card
+from napari_medad.detectors.needs import clip_of, needs
+from napari_medad.detectors.registry import card
+from napari_medad.errors import MedadError
+from napari_medad.results.run_record import sha256_of
+from napari_medad.weights.catalogue import releases
+from napari_medad.weights.installed import find_weights, installed_weights
+
+RANDOM, UNTRAINED = "random", "untrained"
+Kind = Literal["volumes", "slices", "images"]
+"""What is measured: voxels of whole volumes, of each abnormal slice, or scores of whole images."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A detector in one setup, or on one dataset.
+
+    Attributes
+    ----------
+    method, setup : str
+        A detector's name, and what tells its cells apart.
+    title : str
+        In tables and figures.
+    weights : str
+        Installed name or path to run, or to begin the training with; "random" for none.
+    settings : mapping
+        Of the detector, checked.
+    options : mapping or None
+        Of its training, checked; None where it is not trained.
+    volume : str
+        Which volume of a case is looked at.
+    train, validation, test : tuple of DatasetCase
+    half : float
+        The fixed threshold.
+    kind : Kind
+    """
+
+    method: str
+    setup: str
+    title: str
+    weights: str
+    settings: Mapping[str, Any]
+    options: Mapping[str, Any] | None
+    volume: str
+    test: tuple[DatasetCase, ...]
+    train: tuple[DatasetCase, ...] = ()
+    validation: tuple[DatasetCase, ...] = ()
+    half: float = 0.5
+    kind: Kind = field(default="volumes")
+
+    @property
+    def name(self) -> str:
+        """Of the cell and of its folder."""
+        return f"{self.method}-{self.setup}"
+
+    @property
+    def card(self) -> Card:
+        """Of its detector."""
+        return card(self.method)
+
+    @property
+    def work(self) -> dict[Any, float]:
+        """Patients that each stage looks at."""
+        seen = len(self.validation) + len(self.test)
+        epochs = 0 if self.options is None else int(self.options.get("epochs", 1))
+        return {"train": epochs * len(self.train), "detect": seen, "measure": 2 * len(self.test)}
+
+    def image(self, case: DatasetCase) -> Path:
+        """The file of the volume that is looked at."""
+        return case.images[self.volume]
+
+    def made_of(self) -> dict[str, Any]:
+        """All that decides the result, so that other settings or data are told from these."""
+        return {
+            "method": self.method,
+            "setup": self.setup,
+            "weights": self._weights(),
+            "settings": dict(self.settings),
+            "training options": None if self.options is None else dict(self.options),
+            "fixed threshold": self.half,
+            "volume": self.volume,
+            **{
+                f"{part} patients": {
+                    case.name: [_checksum(path) for path in (self.image(case), *case.masks)]
+                    for case in cases
+                }
+                for part, cases in (
+                    ("training", self.train),
+                    ("validation", self.validation),
+                    ("test", self.test),
+                )
+            },
+        }
+
+    def lacking(self) -> str:
+        """What must be fetched before the cell can run; empty where it can."""
+        if self.weights == "auto":
+            return "; ".join(map(str, needs(self.card, self.settings)))
+        lacks = []
+        if not self._found:
+            first = releases(self.card.package).get(self.weights)
+            terms = f" ({first.size}, licence {first.licence})" if first else ""
+            lacks.append(
+                f"the weights {self.weights} of {self.method}{terms}: "
+                f"medad weights fetch {self.method} {self.weights}"
+            )
+        clip = released().get(self._clip)
+        given = self.settings.get("backbone_weights")
+        if clip is not None and not clip.installed and not given and self.weights != UNTRAINED:
+            lacks.append(f"CLIP {clip.name} ({clip.terms}): medad weights fetch {clip.name}")
+        return "; ".join(lacks)
+
+    @property
+    def _found(self) -> bool:
+        known = (RANDOM, UNTRAINED, *installed_weights(self.method))
+        return self.weights in known or Path(self.weights).expanduser().exists()
+
+    @property
+    def _clip(self) -> str:
+        held = None
+        if self.weights not in (RANDOM, UNTRAINED) and self._found:
+            held = find_weights(self.method, self.weights)
+        return clip_of(self.card, held, self.settings)
+
+    def _weights(self) -> dict[str, Any]:
+        if self.weights in (RANDOM, UNTRAINED):
+            return {"name": self.weights}
+        try:
+            held = find_weights(self.method, self.weights).record()
+        except MedadError:
+            return {"name": self.weights, "sha256": None}
+        return {"name": held.name, "sha256": held.sha256}
+
+
+def _checksum(path: Path) -> str:
+    stat = path.stat()
+    return _checksum_of(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=100_000)
+def _checksum_of(path: Path, changed: int, size: int) -> str:
+    """By content; the other arguments tell a file that has changed."""
+    return sha256_of(path)[:16]

@@ -1,0 +1,175 @@
+"""The folder of one cell: what it was made of, its model, its maps and its result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from napari_medad.atomic import replacing, replacing_files
+from napari_medad.benchmarks.cell import Cell
+from napari_medad.benchmarks.paper import Figure
+from napari_medad.errors import MedadError
+from napari_medad.evaluation.evaluation import Evaluation
+from napari_medad.results.detection import Detection
+from napari_medad.results.run_record import RunRecord, WeightsRecord
+from napari_medad.volumes.nifti import write_nifti
+
+
+class CellResult(BaseModel):
+    """What a finished cell says.
+
+    Attributes
+    ----------
+    figures : mapping of str to mapping of str to Figure
+        By the threshold policy, then by the figure.
+    evaluations : tuple of Evaluation
+        One a policy, where voxels were measured.
+    weights : WeightsRecord
+        That looked.
+    notes : tuple of str
+    seconds : mapping of str to float
+        Of detection, by patient on average; of training, where it is known.
+    device : str
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    figures: dict[str, dict[str, Figure]]
+    evaluations: tuple[Evaluation, ...] = ()
+    weights: WeightsRecord
+    notes: tuple[str, ...] = ()
+    seconds: dict[str, float] = {}
+    device: str = ""
+
+    @property
+    def untrained(self) -> bool:
+        """Whether the figures come from random weights and mean nothing."""
+        return self.weights.state == "untrained"
+
+    def evaluation(self, policy: str) -> Evaluation | None:
+        """Under one policy."""
+        return next((held for held in self.evaluations if held.policy == policy), None)
+
+
+@dataclass(frozen=True)
+class CellFolder:
+    """Everything in it appears whole or not at all, so that a killed run goes on.
+
+    Attributes
+    ----------
+    path : Path
+    """
+
+    path: Path
+
+    @property
+    def model(self) -> Path:
+        """The folder of the training, and then of its model."""
+        return self.path / "model"
+
+    @property
+    def maps(self) -> Path:
+        """Anomaly maps with their records, as `medad evaluate` reads them."""
+        return self.path / "maps"
+
+    def refuse_others(self, made_of: Mapping[str, Any]) -> None:
+        """Refuse a folder of other settings, weights or data.
+
+        Raises
+        ------
+        MedadError
+            Names what differs.
+        """
+        file = self.path / "cell.json"
+        if not file.is_file():
+            return
+        try:
+            held = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError:
+            raise MedadError(f"{file} is damaged; delete {self.path} and run it again.") from None
+        differs = difference(held, json.loads(json.dumps(made_of)))
+        if differs:
+            raise MedadError(
+                f"{self.path} was made with other inputs: {differs}; choose another --out, or "
+                "delete that folder."
+            )
+
+    def begin(self, made_of: Mapping[str, Any]) -> None:
+        """Write down what the cell is made of."""
+        with replacing(self.path / "cell.json") as part:
+            part.write_text(json.dumps(made_of, indent=2) + "\n", encoding="utf-8")
+
+    def result(self) -> CellResult | None:
+        """The result of a finished cell.
+
+        Raises
+        ------
+        MedadError
+            If the file is damaged.
+        """
+        file = self.path / "result.json"
+        if not file.is_file():
+            return None
+        try:
+            return CellResult.model_validate_json(file.read_text(encoding="utf-8"))
+        except ValidationError:
+            raise MedadError(f"{file} is damaged; delete it and run the benchmark again.") from None
+
+    def finish(self, result: CellResult) -> None:
+        """Write the result, after which nothing of the cell is done again."""
+        with replacing(self.path / "result.json") as part:
+            part.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    def map_file(self, cell: Cell, case: str) -> Path:
+        """Where the anomaly map of a case is, or will be."""
+        return self.maps / f"{case}_{cell.method}_anomaly.nii.gz"
+
+    def record_file(self, cell: Cell, case: str) -> Path:
+        """Where its record is; it comes last."""
+        return self.maps / f"{case}_{cell.method}_record.json"
+
+    def has_map(self, cell: Cell, case: str) -> bool:
+        """Whether the case has been looked at."""
+        return self.record_file(cell, case).is_file()
+
+    def keep_map(self, cell: Cell, case: str, detection: Detection) -> None:
+        """Write the anomaly map float32 and the record of its run."""
+        values = detection.maps["anomaly"].astype(np.float32, copy=False)
+        with replacing_files(self.maps) as parts:
+            write_nifti(values, detection.volume, parts / self.map_file(cell, case).name)
+            record = parts / self.record_file(cell, case).name
+            record.write_text(detection.record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    def records(self, cell: Cell) -> list[RunRecord]:
+        """Of the test cases."""
+        return [RunRecord.read(self.record_file(cell, case.name)) for case in cell.test]
+
+
+def difference(before: Any, now: Any, where: str = "") -> str:
+    """The first thing that two JSON values differ in, in words; empty where they are alike.
+
+    Names of many (patients with their checksums) are counted, not listed.
+    """
+    if before == now:
+        return ""
+    if not isinstance(before, dict) or not isinstance(now, dict):
+        return f"{where} was {_told(before)} and is now {_told(now)}"
+    if where.endswith("patients"):
+        gone, new = sorted(before.keys() - now.keys()), sorted(now.keys() - before.keys())
+        if gone or new:
+            return f"the {where} were {len(before)} and are now {len(now)} ({(gone + new)[0]})"
+        changed = next(name for name in before if before[name] != now[name])
+        return f"the files of {changed}, of the {where}, have changed"
+    key = next(
+        k for k in [*before, *now] if before.get(k) != now.get(k) or (k in before) != (k in now)
+    )
+    return difference(before.get(key), now.get(key), f"{where} {key}".strip())
+
+
+def _told(value: Any) -> str:
+    return "nothing" if value is None else str(value)

@@ -1,0 +1,170 @@
+"""Results in the paper's table form, the paper's figures beside them and its slips marked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from string import ascii_lowercase
+
+from napari_medad.benchmarks.matrix import Outcome
+from napari_medad.benchmarks.paper import Figure, Flag, PaperRow
+from napari_medad.evaluation.tables import NOTHING, Table
+
+NOT_RUN = "not run"
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What the paper printed.
+
+    Attributes
+    ----------
+    rows : sequence of PaperRow
+    flags : sequence of Flag
+    figures : mapping of str to str
+        The columns, and what they are called.
+    digits : int
+    scale : float
+        What our shares are told in: 100 where the paper has percent.
+    """
+
+    rows: Sequence[PaperRow]
+    flags: Sequence[Flag]
+    figures: Mapping[str, str]
+    digits: int = 2
+    scale: float = 1.0
+
+    def figure(self, method: str, setup: str, name: str) -> Figure | None:
+        """One printed figure."""
+        fitting = (r for r in self.rows if (r.method, r.setup) == (method, setup))
+        row = next(fitting, None)
+        return None if row is None else row.figures.get(name)
+
+    def text(self, method: str, setup: str, name: str) -> str:
+        """The figure and the letters of what contradicts it."""
+        held = self.figure(method, setup, name)
+        if held is None:
+            return NOTHING
+        letters = [
+            letter
+            for letter, flag in self.lettered
+            if (flag.method, flag.setup, flag.figure) == (method, setup, name)
+        ]
+        return held.text(self.digits) + "".join(f" ({letter})" for letter in letters)
+
+    def flag(self, method: str, setup: str, name: str) -> str:
+        """What contradicts the figure, in sentences; empty where nothing does."""
+        found = (
+            f.why for f in self.flags if (f.method, f.setup, f.figure) == (method, setup, name)
+        )
+        return " ".join(found)
+
+    @property
+    def lettered(self) -> Iterator[tuple[str, Flag]]:
+        """The flags with the letters that mark them."""
+        return zip(ascii_lowercase, self.flags, strict=False)
+
+    @property
+    def note(self) -> str:
+        """What the letters mean."""
+        return " ".join(f"({letter}) {flag.why}" for letter, flag in self.lettered)
+
+
+def figure_table(outcomes: Sequence[Outcome], printed: Printed, policy: str, title: str) -> Table:
+    """Our figures at one policy, and below them the paper's.
+
+    Parameters
+    ----------
+    outcomes : sequence of Outcome
+    printed : Printed
+    policy : str
+        As in the results' `figures`.
+    title : str
+    """
+    rows: list[tuple[str, ...]] = []
+    for outcome in outcomes:
+        cell, names = outcome.cell, printed.figures
+        ours = (_ours(outcome, policy, name, printed) for name in names)
+        theirs = (printed.text(cell.method, cell.setup, name) for name in names)
+        rows += [(_model(outcome), cell.setup, "here", *ours), ("", "", "paper", *theirs)]
+    return Table(title, ("Model", "Setup", "", *printed.figures.values()), rows, printed.note)
+
+
+def state_table(outcomes: Sequence[Outcome]) -> Table:
+    """What ran, with which weights, and why the rest did not."""
+    return Table(
+        "Cells",
+        ("Model", "Setup", "State", "Weights", "s per patient"),
+        [
+            (
+                outcome.cell.title.split(", ")[0],
+                outcome.cell.setup,
+                state(outcome),
+                outcome.result.weights.name if outcome.result else NOTHING,
+                f"{outcome.result.seconds.get('detection', 0):.1f}" if outcome.result else NOTHING,
+            )
+            for outcome in outcomes
+        ],
+    )
+
+
+def state(outcome: Outcome) -> str:
+    """measured, UNTRAINED, or why it is not there."""
+    if outcome.result is None:
+        return outcome.why
+    return "measured, UNTRAINED" if outcome.result.untrained else "measured"
+
+
+def correlation_table(outcomes: Sequence[Outcome], printed: Printed, policy: str) -> Table:
+    """Spearman's correlation of lesion size and Dice, as the paper's Table 3: a row a setup."""
+    methods = {o.cell.method: o.cell.title.split(", ")[0] for o in outcomes}
+    setups = list(dict.fromkeys(o.cell.setup for o in outcomes))
+    by_place = {(o.cell.setup, o.cell.method): o for o in outcomes}
+    rows = []
+    for setup in setups:
+        row = [setup]
+        for method in methods:
+            held = by_place.get((setup, method))
+            ours = (
+                [NOTHING] * 2
+                if held is None
+                else [
+                    _ours(held, policy, name, printed) for name in ("spearman", "spearman_volumes")
+                ]
+            )
+            row += [*ours, printed.text(method, setup, "spearman")]
+        rows.append(tuple(row))
+    columns = [f"{t}{more}" for t in methods.values() for more in ("", ", volumes", ", paper")]
+    return Table(
+        "Spearman's correlation of lesion size and Dice",
+        ("Setup", *columns),
+        rows,
+        "Over slices with a lesion, and over volumes; the paper does not say which.",
+    )
+
+
+def markdown(table: Table) -> str:
+    """A table as Markdown."""
+
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+
+    lines = [f"## {table.title}", "", line(table.columns), line(["---"] * len(table.columns))]
+    lines += [line(row) for row in table.rows]
+    return "\n".join([*lines, *(["", table.note] if table.note else []), ""])
+
+
+def _model(outcome: Outcome) -> str:
+    name = outcome.cell.title.split(", ")[0]
+    untrained = outcome.result is not None and outcome.result.untrained
+    return f"{name} (UNTRAINED)" if untrained else name
+
+
+def _ours(outcome: Outcome, policy: str, name: str, printed: Printed) -> str:
+    if outcome.result is None:
+        return NOT_RUN
+    held = outcome.result.figures.get(policy, {}).get(name)
+    if held is None:
+        return NOTHING
+    scaled = Figure(mean=held.mean * printed.scale, sd=held.sd and held.sd * printed.scale)
+    return scaled.text(printed.digits)

@@ -1,0 +1,140 @@
+"""One cell, done: trained, run over its patients, measured; each step goes on where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from napari_medad.benchmarks.cell import RANDOM, Cell
+from napari_medad.benchmarks.cell_folder import CellFolder, CellResult
+from napari_medad.benchmarks.measuring import measured_volumes
+from napari_medad.benchmarks.progress import Clock
+from napari_medad.datasets import DatasetCase
+from napari_medad.detectors.detector import Detector
+from napari_medad.detectors.recipe import Example
+from napari_medad.detectors.registry import load_detector
+from napari_medad.inference.progress import Progress
+from napari_medad.inference.run import detect
+from napari_medad.training.folder import TrainingFolder
+from napari_medad.training.loop import train
+from napari_medad.training.progress import TrainingProgress
+
+RANDOM_WEIGHTS = "UNTRAINED: what is marked so ran with random weights; its figures mean nothing."
+
+
+def do(cell: Cell, folder: CellFolder, clock: Clock, device: str) -> CellResult:
+    """Train, detect and measure what is not done yet.
+
+    Raises
+    ------
+    MedadError
+        As `train`, `detect` and `evaluate_cases`.
+    Cancelled
+        What was done is kept.
+    """
+    held = folder.result()
+    if held is not None:
+        return held
+    folder.begin(cell.made_of())
+    weights = cell.weights if cell.options is None else _trained(cell, folder, clock, device)
+
+    @cache
+    def detector() -> Detector:
+        return load_detector(cell.method, weights=weights, device=device, **cell.settings)
+
+    _detect(cell, (*cell.validation, *cell.test), detector, folder, clock)
+    result = _measured(cell, folder, clock)
+    folder.finish(result)
+    return result
+
+
+def _trained(cell: Cell, folder: CellFolder, clock: Clock, device: str) -> str:
+    """Path of the model, which is trained where it is not there."""
+    whole = cell.work["train"]
+    if (folder.model / "model.json").is_file():
+        clock.skip("train", whole)
+        return str(folder.model)
+    told = -1.0
+
+    def listen(now: TrainingProgress) -> Any:
+        nonlocal told
+        if now.unit != "steps" or not now.total:
+            return clock.step("train", 0)
+        done = whole * now.done / now.total
+        if told < 0:  # what an earlier run had done
+            told = done
+            clock.skip("train", done)
+        step, told = max(0.0, done - told), max(told, done)
+        return clock.step("train", step)
+
+    train(
+        cell.method,
+        [*_examples(cell, cell.train, False), *_examples(cell, cell.validation, True)],
+        folder.model,
+        options=cell.options,
+        weights=None if cell.weights == RANDOM else cell.weights,
+        device=device,
+        resume=TrainingFolder(folder.model).request_file.is_file(),
+        progress=listen,
+    )
+    return str(folder.model)
+
+
+def _examples(cell: Cell, cases: Iterable[DatasetCase], held_out: bool) -> Iterator[Example]:
+    for case in cases:
+        mask = case.masks[0] if case.masks else None
+        abnormal = bool(case.masks) or bool(case.abnormal)
+        yield Example(
+            cell.image(case),
+            label=int(abnormal),
+            mask=mask,
+            held_out=held_out,
+            patient=case.patient,
+        )
+
+
+def _detect(
+    cell: Cell,
+    cases: Iterable[DatasetCase],
+    detector: Callable[[], Detector],
+    folder: CellFolder,
+    clock: Clock,
+) -> None:
+    """The anomaly map of every case that has none yet."""
+    for case in cases:
+        if folder.has_map(cell, case.name):
+            clock.skip("detect", 1)
+            continue
+        done = 0.0
+
+        def step(now: Progress) -> Any:
+            nonlocal done
+            share = 0.95 * now.done / now.total if now.total else done
+            more, done = max(0.0, share - done), max(done, share)
+            return clock.step("detect", more)
+
+        study = replace(case, images={cell.volume: cell.image(case)}).study()
+        detection = detect(study, detector(), volume=cell.volume, progress=step)
+        folder.keep_map(cell, case.name, detection)
+        clock.check("detect", 1 - done)
+
+
+def _measured(cell: Cell, folder: CellFolder, clock: Clock) -> CellResult:
+    records = folder.records(cell)
+    first = records[0]
+    notes = []
+    if any(record.untrained for record in records):
+        notes.append(RANDOM_WEIGHTS)
+    found = measured_volumes(cell, folder, clock)
+    return CellResult(
+        figures=found.figures,
+        evaluations=tuple(
+            held.model_copy(update={"notes": (*held.notes, *notes)}) for held in found.evaluations
+        ),
+        weights=first.weights,
+        notes=(*notes, *found.notes),
+        seconds={"detection": sum(record.duration_s for record in records) / len(records)},
+        device=first.device,
+    )
