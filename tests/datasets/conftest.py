@@ -23,9 +23,16 @@ LESION_XYZ = (slice(2, 5), slice(3, 5), slice(1, 3))
 """3 x 2 x 2 voxels."""
 
 
-def picture(path: Path, patch: tuple[int, int, int, int] | None = PATCH, dark: int = 20) -> Path:
+def tissue(rows: int, columns: int) -> np.ndarray:
+    """Grey that brightens to the right, in a black frame."""
+    pixels = np.zeros((rows, columns), np.uint8)
+    pixels[1:-1, 1:-1] = 100 + np.arange(columns - 2, dtype=np.uint8)
+    return pixels
+
+
+def picture(path: Path, patch: tuple[int, int, int, int] | None = PATCH) -> Path:
     row, column, height, width = patch or (0, 0, 0, 0)
-    pixels = np.full((ROWS, COLUMNS), dark, np.uint8)
+    pixels = tissue(ROWS, COLUMNS)
     pixels[row : row + height, column : column + width] = 220
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
@@ -33,7 +40,12 @@ def picture(path: Path, patch: tuple[int, int, int, int] | None = PATCH, dark: i
 
 
 def mask(path: Path, patch: tuple[int, int, int, int] | None = PATCH) -> Path:
-    return picture(path, patch, dark=0)
+    row, column, height, width = patch or (0, 0, 0, 0)
+    pixels = np.zeros((ROWS, COLUMNS), np.uint8)
+    pixels[row : row + height, column : column + width] = 255
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return path
 
 
 def scan(path: Path, *, channels: int = 0, labels: bool = False) -> Path:
@@ -109,7 +121,7 @@ HEADER = """<ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD"><encoding>
 
 def fastmri_file(path: Path, bright: tuple[int, int, int, int, int] | None = None) -> Path:
     """4 slices of 12 x 10 pixels; `bright`: slice, row from the top, column, height, width."""
-    pixels = np.full((4, 12, 10), 20, np.float32)
+    pixels = np.tile(tissue(12, 10).astype(np.float32), (4, 1, 1))
     if bright is not None:
         z, row, column, height, width = bright
         pixels[z, row : row + height, column : column + width] = 500
@@ -153,7 +165,7 @@ def bmad(root: Path) -> None:
 
 def radiograph(path: Path, patch: tuple[int, int, int, int] | None) -> Path:
     row, column, height, width = patch or (0, 0, 0, 0)
-    pixels = np.full((ROWS, COLUMNS), 20, np.uint8)
+    pixels = tissue(ROWS, COLUMNS)
     pixels[row : row + height, column : column + width] = 220
     file = pydicom.Dataset()
     file.file_meta = pydicom.dataset.FileMetaDataset()
@@ -248,7 +260,7 @@ def chestx_ray8(root: Path) -> None:
 
 def medianomaly(root: Path) -> None:
     for name in ("0001.jpg", "0002.jpg", "0003.jpg", "0004.jpg"):
-        picture(root / "images" / name, None if name == "0001.jpg" else PATCH)
+        picture(root / "images" / name, PATCH if name in ("0003.jpg", "0004.jpg") else None)
     unlabelled = {"0": [], "1": ["0004.jpg"]}
     lists = {
         "train": {"0": ["0001.jpg"], "unlabeled": unlabelled},

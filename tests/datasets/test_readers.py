@@ -122,7 +122,7 @@ def test_boxes_of_fastmri_count_rows_from_the_bottom(laid_out):
     truth = marked.truth(study)
     assert voxels(truth) == rectangle(7, 4, 2, 3, z=1)
     assert (study.volume("t2f").array[truth] == 500).all()
-    assert study.volume().array[~truth].max() == 20
+    assert study.volume().array[~truth].max() == 107
     assert marked.boxes == (Box(7, 4, 2, 3, 1, "Edema"),)
     small = "Small vessel chronic white matter ischemic change"
     assert marked.slices == {0: (small,), 1: ("Edema",), 2: (), 3: ()}
