@@ -60,8 +60,13 @@ class PlanePainter:
     @cached_property
     def box(self) -> tuple[slice, ...]:
         """Where the patient is, so that pictures show no margin of air."""
-        found = ndimage.find_objects(self.outcome.detection.foreground.view(np.uint8))
-        return found[0] if found else (slice(None),) * 3
+        inside = self.outcome.detection.foreground
+        from_above = inside.any(axis=0)
+        shadows = (inside.any(axis=(1, 2)), from_above.any(axis=1), from_above.any(axis=0))
+        if not from_above.any():
+            return (slice(None),) * 3
+        ends = (np.flatnonzero(shadow)[[0, -1]].tolist() for shadow in shadows)
+        return tuple(slice(first, last + 1) for first, last in ends)
 
     def size_mm(self, axis: str) -> tuple[float, float]:
         """Width and height in mm of the pictures of a plane."""
