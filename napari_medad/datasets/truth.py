@@ -51,7 +51,8 @@ def _mask_on(image: Volume, path: Path) -> np.ndarray:
                 f"{path} has {mask.array.shape[1]} x {mask.array.shape[2]} pixels but its image "
                 f"{image.array.shape[1]} x {image.array.shape[2]}; leave the case out or mend it."
             )
-        return mask.array > (HALF_GREY if mask.array.max(initial=0) > HALF_GREY else 0)
+        values = mask.array if mask.rgb is None else mask.rgb.max(axis=-1)  # classes in colours
+        return values > (HALF_GREY if values.max(initial=0) > HALF_GREY else 0)
     if mask.grid.same_as(image.grid):
         return mask.array != 0
     return resample((mask.array != 0).T.astype(np.uint8), mask.affine, image.grid, order=0).T > 0

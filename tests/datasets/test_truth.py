@@ -54,6 +54,12 @@ def test_small_labels_of_a_mask_all_count(image, tmp_path):
     assert truth(image, masks=(saved(tmp_path / "m.png", pixels),)).sum() == 3
 
 
+def test_classes_of_a_mask_in_colours_all_count(image, tmp_path):
+    pixels = np.zeros((4, 5, 3))
+    pixels[1, :3] = ((255, 0, 0), (0, 0, 255), (255, 255, 0))
+    assert truth(image, masks=(saved(tmp_path / "m.png", pixels),)).sum() == 3
+
+
 def test_a_mask_of_another_size_is_refused(image, tmp_path):
     mask = saved(tmp_path / "m.png", np.full((5, 5), 255))
     with pytest.raises(MedadError, match=r"m\.png has 5 x 5 pixels but its image 4 x 5"):
