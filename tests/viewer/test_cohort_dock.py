@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import napari
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
@@ -13,7 +14,7 @@ from qtpy.QtTest import QTest
 
 from napari_medad.cohorts.summary import SUMMARY, Row, append_rows, read_summary, write_summary
 from napari_medad.inference.run import detect
-from napari_medad.viewer.app import open_cohort
+from napari_medad.viewer import app
 from napari_medad.viewer.docks.cohort import ALL_DONE, CohortDock
 from napari_medad.viewer.docks.correct import CorrectDock
 from napari_medad.viewer.parts.cohort_model import DONE, SCORE
@@ -63,12 +64,14 @@ def cohort(results: dict[str, Path]) -> Path:
 
 
 @pytest.fixture
-def dock(viewer, cohort: Path, wait_until: Callable) -> CohortDock:
-    """With the cohort open, the highest score first."""
+def dock(viewer, cohort: Path, wait_until: Callable, monkeypatch) -> CohortDock:
+    """As `medad open` opens the cohort, with the docks that it needs; the highest score first."""
     viewer.window.add_dock_widget(CorrectDock(viewer, confirm=lambda _: True), name="Correct")
     dock = CohortDock(viewer, confirm=lambda _: True)
     viewer.window.add_dock_widget(dock, name="Cohort")
-    dock.open(cohort)
+    monkeypatch.setattr(napari, "Viewer", lambda **options: viewer)
+    monkeypatch.setattr(app, "open_docks", lambda shown: {"Cohort": dock})
+    app.open_cohort(cohort, block=False)
     wait_until(lambda: bool(dock.table.rows))
     return dock
 
@@ -121,7 +124,7 @@ def test_a_cohort_is_run_from_the_dock_and_followed(
     assert dock.stop_button.isHidden()
 
 
-def test_the_table_is_sorted_and_filtered(dock: CohortDock) -> None:
+def test_the_table_is_sorted_filtered_and_ticked(dock: CohortDock, cohort: Path) -> None:
     assert shown(dock) == ["second", "first", "third", "broken", "later"]
     assert "5 studies, 3 done, 1 failed, 1 waiting" in dock.title.text()
     dock.list.view.sortByColumn(SCORE, Qt.SortOrder.AscendingOrder)
@@ -137,6 +140,15 @@ def test_the_table_is_sorted_and_filtered(dock: CohortDock) -> None:
     dock.list.choose("broken")
     assert dock.notice.text() == "broken: broken.nii.gz is no image."
     assert not dock.show_button.isEnabled()
+    model = dock.list.model
+    failed = model.index(0, DONE)
+    assert not failed.flags() & Qt.ItemFlag.ItemIsUserCheckable
+    dock.list.choice_box.setCurrentText("to correct")
+    cell = model.index(model.row_of("first"), DONE)
+    checked = Qt.CheckState.Checked.value
+    assert model.setData(cell, checked, Qt.ItemDataRole.CheckStateRole)
+    assert {row.study for row in read_summary(cohort) if row.corrected} == {"first"}
+    assert shown(dock) == ["third", "second"]
 
 
 def test_a_running_cohort_is_followed(dock: CohortDock, cohort: Path, wait_until) -> None:
@@ -151,7 +163,7 @@ def test_a_running_cohort_is_followed(dock: CohortDock, cohort: Path, wait_until
 
 
 def test_a_double_click_opens_the_study_with_its_detection(
-    dock: CohortDock, viewer, wait_until: Callable
+    dock: CohortDock, viewer, cohort: Path, wait_until: Callable
 ) -> None:
     index = dock.list.model.index(0, 0)
     dock.list.view.activated.emit(index)
@@ -162,15 +174,22 @@ def test_a_double_click_opens_the_study_with_its_detection(
     dock.open_study(dock.table.rows[2])
     opened(dock, "third", wait_until)
     assert not any(layer.name.startswith("second") for layer in viewer.layers)
+    scan = cohort.parent / "scans" / "first.nii.gz"
+    scan.rename(scan.with_suffix(".away"))
+    try:
+        dock.open_study(dock.table.rows[0])
+        wait_until(lambda: "no longer at" in dock.notice.text())
+    finally:
+        scan.with_suffix(".away").rename(scan)
 
 
-def test_what_else_is_open_is_not_closed_without_asking(
-    dock: CohortDock, viewer, wait_until: Callable
-) -> None:
+def test_what_else_is_open_is_not_closed_without_asking(viewer, tmp_path: Path) -> None:
     asked = []
     viewer.add_image(np.zeros((4, 4, 4)), name="mine")
-    dock.cases.confirm = lambda question: asked.append(question)
-    dock.open_study(dock.table.rows[0])
+    dock = CohortDock(viewer, confirm=lambda question: asked.append(question))
+    viewer.window.add_dock_widget(dock, name="Cohort")
+    dock.folder = tmp_path
+    dock.open_study(Row(study="first", state="done", record="first_record.json"))
     assert asked == ["Close everything that is open, and open first?"]
     assert "mine" in viewer.layers
 
@@ -213,29 +232,6 @@ def test_a_skipped_correction_is_gone_on_with(dock: CohortDock, wait_until: Call
     assert correct.correction.ids == left
 
 
-def test_a_tick_is_written_into_the_cohort(dock: CohortDock, cohort: Path) -> None:
-    model = dock.list.model
-    cell = model.index(model.row_of("first"), DONE)
-    checked = Qt.CheckState.Checked.value
-    assert model.setData(cell, checked, Qt.ItemDataRole.CheckStateRole)
-    assert {row.study for row in read_summary(cohort) if row.corrected} == {"first"}
-    assert dock.counted.text() == "1 of 3 corrected"
-    failed = model.index(model.row_of("broken"), DONE)
-    assert not failed.flags() & Qt.ItemFlag.ItemIsUserCheckable
-
-
-def test_a_scan_that_has_gone_is_one_sentence(
-    dock: CohortDock, cohort: Path, wait_until: Callable
-) -> None:
-    scan = cohort.parent / "scans" / "third.nii.gz"
-    scan.rename(scan.with_suffix(".away"))
-    try:
-        dock.open_study(dock.table.rows[2])
-        wait_until(lambda: "no longer at" in dock.notice.text())
-    finally:
-        scan.with_suffix(".away").rename(scan)
-
-
 def test_a_hundred_thousand_studies_stay_quick(
     viewer, tmp_path: Path, wait_until: Callable
 ) -> None:
@@ -263,10 +259,3 @@ def test_a_hundred_thousand_studies_stay_quick(
         pauses.append(time.process_time() - began)
     assert max(pauses) < 0.25
     assert dock.list.model.rowCount() == sum("99" in row.study for row in rows)
-
-
-def test_medad_open_shows_a_cohort_in_front(cohort: Path, wait_until: Callable) -> None:
-    viewer = open_cohort(cohort, block=False)
-    dock = viewer.window._qt_window.findChild(CohortDock)
-    wait_until(lambda: len(dock.table.rows) == 5)
-    viewer.close()
