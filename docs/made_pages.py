@@ -1,7 +1,7 @@
 """Pages that the documentation takes from where they live, so that nothing is written twice.
 
 `CONTRIBUTING.md`, `CHANGELOG.md`, every detector's `METHOD.md` with a table of its settings,
-the list of methods, and the options of every command.
+the list of methods, the datasets that can be read, and the options of every command.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 import typer
 
 from napari_medad.cli import app
+from napari_medad.datasets.facts import facts
 from napari_medad.detectors.registry import cards
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 OPTIONS = "<!-- options of every command -->"
+DATASETS = "<!-- every dataset -->"
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -44,8 +46,18 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Fill in the options of every command."""
+    """Fill in the options of every command, and the datasets that can be read."""
+    if DATASETS in markdown:
+        markdown = markdown.replace(DATASETS, "\n".join(_datasets()))
     return markdown.replace(OPTIONS, "\n".join(_commands()))
+
+
+def _datasets() -> Iterator[str]:
+    yield "| Layout | Dataset | Truth | Terms |"
+    yield "|---|---|---|---|"
+    for name, about in sorted(facts().items()):
+        what = f"[{about.title}]({about.link}): {about.about}"
+        yield f"| `{name}` | {what} | {about.truth} | {about.licence} |"
 
 
 def _methods() -> str:
