@@ -16,6 +16,7 @@ import pytest
 import napari_medad as medad
 from napari_medad.cli import run
 from napari_medad.detectors import registry
+from napari_medad.evaluation.plots import standard
 from napari_medad.volumes import phantom
 from napari_medad.volumes.phantom import brain as phantom_brain
 from napari_medad.volumes.phantom import make_brain
@@ -66,6 +67,7 @@ def test_every_example_is_tested():
     assert scripts == {
         "correct_a_detection",
         "detect_a_study",
+        "compare_detectors",
         "evaluate_a_map",
         "export_a_detection",
         "train_on_your_normals",
@@ -101,6 +103,22 @@ def test_evaluate_a_map(capsys):
     chance = metrics.lesion_voxels / metrics.voxels
     assert metrics.average_precision > 5 * chance
     assert json.loads(capsys.readouterr().out) == metrics.model_dump()
+
+
+def test_compare_detectors(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(standard, "standard_figures", lambda *of: [])  # drawn elsewhere
+    detectors = ("hyperintensity", "moe")
+    written = example("compare_detectors").main(tmp_path, detectors, patients=2, spacing=5.0)
+    assert {path.name for path in written} == {
+        "metrics.json",
+        "patients.csv",
+        "slices.csv",
+        "report.html",
+        "expert_selection.png",
+        "expert_selection.svg",
+    }
+    assert "hyperintensity: Dice 0." in capsys.readouterr().out
+    assert json.loads((tmp_path / "evaluation/metrics.json").read_text())["comparisons"]
 
 
 def test_a_detector_of_another_package_is_found_and_run(plugin, small_sample, tmp_path, capsys):

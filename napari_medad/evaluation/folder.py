@@ -242,6 +242,10 @@ def _names(maps: Sequence[Maps], found: Sequence[Sequence[MapFile]]) -> list[str
 
 
 def _policy_of(threshold: float | None, validation: object) -> Policy:
+    if validation is not None and threshold is not None:
+        raise MedadError(
+            "Give a threshold or validation maps, not both; or name the policies with --policy."
+        )
     if validation is not None:
         return "validation"
     return "run" if threshold is None else "fixed"

@@ -19,6 +19,7 @@ from napari_medad.evaluation.evaluation import (
 )
 from napari_medad.evaluation.slices import size_correlation
 
+MINUS = "\N{MINUS SIGN}"
 NOTHING = "–"
 """What a cell without a figure shows."""
 
@@ -234,7 +235,7 @@ def deviation_text(spread: Spread | None, digits: int = 3) -> str:
 
 def number(value: float | None, digits: int = 3) -> str:
     """A figure as text; a dash where there is none."""
-    return NOTHING if value is None else f"{value:.{digits}f}"
+    return NOTHING if value is None else f"{value:.{digits}f}".replace("-", MINUS)
 
 
 def _has(evaluation: Evaluation, name: str) -> bool:
@@ -270,7 +271,7 @@ def p_text(p: float) -> str:
 
 
 def _signed(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:+.3f}".replace("-", "−")
+    return NOTHING if value is None else f"{value:+.3f}".replace("-", MINUS)
 
 
 def _cell(name: str, value: float | None) -> str:

@@ -53,6 +53,14 @@ def test_policies_come_from_what_is_given(folder: Path, add_patient: Add) -> Non
     assert held.patients[0].threshold == pooled.pooled.f1_max_threshold
     with pytest.raises(MedadError, match="Patient a is in the validation and in the test part"):
         evaluate_folder(maps, truth, validation=(maps, truth))
+    with pytest.raises(MedadError, match="Give a threshold or validation maps, not both"):
+        evaluate_folder(maps, truth, validation=(other / "maps", other / "truth"), threshold=0.5)
+    healthy = folder / "healthy"
+    add_patient(healthy, "h", lesion=False)
+    with pytest.raises(MedadError, match="No validation volume has a lesion"):
+        evaluate_folder(maps, truth, validation=(healthy / "maps", healthy / "truth"))
+    with pytest.raises(MedadError, match="No volume has a lesion, so no threshold is best"):
+        evaluate_folder(healthy / "maps", healthy / "truth", policy="test pool")
     with pytest.raises(MedadError, match="--validation-map"):
         evaluate_folder(maps, truth, policy="validation")
 
@@ -216,6 +224,16 @@ def test_grids_that_do_not_meet_are_told(folder: Path, write: Write) -> None:
     write(folder / "truth/a-seg.nii.gz", np.ones((3, 3, 3), np.uint8), far)
     with pytest.raises(MedadError, match="does not overlap"):
         evaluate_folder(folder / "maps", folder / "truth", reading=Reading(resample=True))
+
+
+def test_a_truth_without_lesion_is_measured_and_told(folder: Path, add_patient: Add) -> None:
+    add_patient(folder, "d", lesion=False)
+    told = evaluate_folder(folder / "maps", folder / "truth", surface=False).evaluation
+    healthy = told.patients[3]
+    assert (healthy.dice, healthy.sensitivity, healthy.lesions) == (0, None, 0)
+    assert any(note.startswith("1 of 4 volumes have no lesion") for note in told.notes)
+    assert told.images is not None
+    assert told.images.auroc is not None
 
 
 def test_labels_on_a_sheared_grid_are_never_mixed(tmp_path: Path, write: Write) -> None:
