@@ -97,8 +97,8 @@ def write_manifest(
         table = csv.DictWriter(stream, COLUMNS)
         table.writeheader()
         table.writerows(rows)
-    made = writer.masks if writer.masks.is_dir() else None
-    return WrittenManifest(path, len(rows), made, tuple(writer.notes))
+    made = any(Path(str(row.get("mask", ""))).parent == writer.masks for row in rows)
+    return WrittenManifest(path, len(rows), writer.masks if made else None, tuple(writer.notes))
 
 
 def _taught(case: DatasetCase) -> bool:
