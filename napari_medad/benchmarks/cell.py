@@ -19,8 +19,8 @@ from napari_medad.weights.catalogue import releases
 from napari_medad.weights.installed import find_weights, installed_weights
 
 RANDOM, UNTRAINED = "random", "untrained"
-Kind = Literal["volumes", "slices", "images"]
-"""What is measured: voxels of whole volumes, of each abnormal slice, or scores of whole images."""
+Kind = Literal["volumes", "images"]
+"""What is measured: voxels of volumes, or scores of whole images."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,10 @@ class Cell:
     half : float
         The fixed threshold.
     kind : Kind
+    model : str
+        Of a network that cells share; empty for one of its own.
+    tasks : mapping of str to str
+        What the images of a dataset show, by the dataset that stands before "/" in a case's name.
     """
 
     method: str
@@ -59,6 +63,8 @@ class Cell:
     validation: tuple[DatasetCase, ...] = ()
     half: float = 0.5
     kind: Kind = field(default="volumes")
+    model: str = ""
+    tasks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -80,6 +86,10 @@ class Cell:
     def image(self, case: DatasetCase) -> Path:
         """The file of the volume that is looked at."""
         return case.images[self.volume]
+
+    def task(self, case: DatasetCase) -> str:
+        """What a case shows; the prompt of detectors that read one."""
+        return self.tasks.get(case.name.partition("/")[0], "")
 
     def made_of(self) -> dict[str, Any]:
         """All that decides the result, so that other settings or data are told from these."""

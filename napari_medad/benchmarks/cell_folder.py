@@ -63,14 +63,17 @@ class CellFolder:
     Attributes
     ----------
     path : Path
+    shared : Path or None
+        The model's folder where cells share it.
     """
 
     path: Path
+    shared: Path | None = None
 
     @property
     def model(self) -> Path:
         """The folder of the training, and then of its model."""
-        return self.path / "model"
+        return self.shared or self.path / "model"
 
     @property
     def maps(self) -> Path:
@@ -144,6 +147,24 @@ class CellFolder:
             write_nifti(values, detection.volume, parts / self.map_file(cell, case).name)
             record = parts / self.record_file(cell, case).name
             record.write_text(detection.record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    def scores(self) -> dict[str, float]:
+        """Scores of the images that have been looked at; a line that a kill cut off is dropped."""
+        file = self.path / "scores.csv"
+        if not file.is_file():
+            return {}
+        text = file.read_text(encoding="utf-8")
+        whole = text[: text.rfind("\n") + 1]
+        if whole != text:
+            with replacing(file) as part:
+                part.write_text(whole, encoding="utf-8")
+        rows = (line.rsplit(",", 1) for line in whole.splitlines())
+        return {name: float(score) for name, score in rows}
+
+    def add_score(self, case: str, score: float) -> None:
+        """Append an image's score."""
+        with (self.path / "scores.csv").open("a", encoding="utf-8") as stream:
+            stream.write(f"{case},{score!r}\n")
 
     def records(self, cell: Cell) -> list[RunRecord]:
         """Of the test cases."""

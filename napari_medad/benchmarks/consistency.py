@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -61,4 +61,29 @@ def contradictions(rows: Iterable[PaperRow], prevalence: float = PREVALENCE) -> 
                 f"where {prevalence:.0%} of the voxels are lesion."
             )
             found.append(Flag(method=row.method, setup=row.setup, figure="auroc", why=why))
+    return found
+
+
+def impossible_f1(rows: Iterable[PaperRow], counts: Mapping[str, tuple[int, int]]) -> list[Flag]:
+    """Rows whose best F1 is below that of calling every image abnormal, 2 a / (2 a + n).
+
+    No threshold is needed for that, so the best of all thresholds reaches it.
+
+    Parameters
+    ----------
+    rows : iterable of PaperRow
+        With the figure `f1` in percent; printed with one digit at least.
+    counts : mapping of str to (int, int)
+        Normal and abnormal test images, by the rows' setup.
+    """
+    found = []
+    for row in rows:
+        f1, (normal, abnormal) = row.figures.get("f1"), counts[row.setup]
+        least = 200 * abnormal / (2 * abnormal + normal)
+        if f1 is not None and f1.mean + 0.05 < least:
+            why = (
+                f"F1 {f1.mean:.2f} cannot be the best of all thresholds: calling all {normal} "
+                f"normal and {abnormal} abnormal images abnormal has {least:.2f}."
+            )
+            found.append(Flag(method=row.method, setup=row.setup, figure="f1", why=why))
     return found

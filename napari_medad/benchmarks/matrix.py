@@ -53,7 +53,8 @@ class Matrix:
 
     def folder(self, cell: Cell) -> CellFolder:
         """Of one cell."""
-        return CellFolder(self.out / "cells" / cell.name)
+        shared = self.out / "models" / cell.model if cell.model else None
+        return CellFolder(self.out / "cells" / cell.name, shared)
 
     def run(
         self, asked: Collection[str], *, device: str = "auto", progress: Callback | None = None
@@ -96,7 +97,7 @@ class Matrix:
             clock.begin(number, cell.name)
             try:
                 done[cell.name] = Outcome(cell, do(cell, self.folder(cell), clock, device))
-            except (MedadError, RuntimeError) as error:  # torch's, as when memory runs out
+            except (ValueError, RuntimeError) as error:  # ours, and those of torch
                 done[cell.name] = Outcome(cell, why=f"failed: {error}")
             clock.drop()
         return [

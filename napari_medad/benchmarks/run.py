@@ -6,10 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_medad.benchmarks.image_table import ImageTable, image_cells, image_parts
 from napari_medad.benchmarks.matrix import Matrix, Outcome, names_of
 from napari_medad.benchmarks.protocol import Protocol
 from napari_medad.benchmarks.report import Report
-from napari_medad.benchmarks.tables import Printed, correlation_table, figure_table, state_table
+from napari_medad.benchmarks.tables import (
+    Printed,
+    correlation_table,
+    figure_table,
+    others_table,
+    state_table,
+)
+from napari_medad.benchmarks.work import IMAGES
 from napari_medad.benchmarks.zsad import split, zsad_cells
 from napari_medad.errors import MedadError
 from napari_medad.evaluation.evaluation import POLICY_TEXTS, Policy
@@ -81,11 +89,31 @@ def run_benchmark(
     Cancelled
         What was done is kept.
     """
-    if name not in BENCHMARKS:
-        raise MedadError(f"There is no benchmark '{name}'; choose {', '.join(BENCHMARKS)}.")
-    report = BENCHMARKS[name](data, Path(out), asked or Asked(), progress)
+    report = measure_benchmark(name, data, out, asked, progress=progress)
     report.write(out)
     return report
+
+
+def measure_benchmark(
+    name: str,
+    data: Sequence[str | Path],
+    out: str | Path,
+    asked: Asked | None = None,
+    *,
+    progress: Callback | None = None,
+) -> Report:
+    """As `run_benchmark`, but the report is not written; `out` holds what a later run goes on from.
+
+    Raises
+    ------
+    MedadError
+        As `run_benchmark`.
+    Cancelled
+        What was done is kept.
+    """
+    if name not in BENCHMARKS:
+        raise MedadError(f"There is no benchmark '{name}'; choose {', '.join(BENCHMARKS)}.")
+    return BENCHMARKS[name](data, Path(out), asked or Asked(), progress)
 
 
 def _zsad(data: Sequence[str | Path], out: Path, asked: Asked, progress: Callback | None) -> Report:
@@ -99,10 +127,7 @@ def _zsad(data: Sequence[str | Path], out: Path, asked: Asked, progress: Callbac
     cells = zsad_cells(protocol, parts, changes)
     wanted = names_of(cells, asked.methods, asked.setups)
     outcomes = Matrix(protocol.name, cells, out).run(wanted, device=asked.device, progress=progress)
-    deviations = [*parts.notes]
-    if changes:
-        told = ", ".join(f"{name}={value}" for name, value in changes.items())
-        deviations.append(f"These settings were changed: {told}.")
+    deviations = [*parts.notes, *_told(changes)]
     return _report(protocol, outcomes, policies, deviations)
 
 
@@ -134,6 +159,48 @@ def _report(
     )
 
 
+def _table1_moe(
+    data: Sequence[str | Path], out: Path, asked: Asked, progress: Callback | None
+) -> Report:
+    """Images told normal from abnormal, on each dataset that is given."""
+    if asked.policies:
+        raise MedadError("The benchmark table1-moe has no threshold policies; leave out --policy.")
+    table = ImageTable.read("table1-moe")
+    parts = image_parts(table, data, asked.limit)
+    changes = dict(asked.changes or {})
+    cells = image_cells(table, parts, changes)
+    wanted = names_of(cells, asked.methods, asked.setups)
+    outcomes = Matrix(table.name, cells, out).run(wanted, device=asked.device, progress=progress)
+    deviations = [note for held in parts.values() for note in held.notes]
+    missing = [name for name in table.datasets if name not in parts]
+    if missing:
+        deviations.append(f"Datasets that are not given: {', '.join(missing)}.")
+    printed = Printed(table.paper, table.flags, table.figures, scale=100)
+    tables = [
+        state_table(outcomes),
+        figure_table(outcomes, printed, IMAGES, "Table 1, in percent"),
+        others_table(outcomes, printed, "Other rows of the paper's Table 1"),
+    ]
+    return Report(
+        name=table.name,
+        title=table.title,
+        about=table.about,
+        citation=table.citation,
+        outcomes=outcomes,
+        printed=printed,
+        tables=tables,
+        policies=(IMAGES,),
+        shown=IMAGES,
+        deviations=[*deviations, *_told(changes)],
+        choices=table.choices,
+    )
+
+
+def _told(changes: Mapping[str, str]) -> list[str]:
+    told = ", ".join(f"{name}={value}" for name, value in changes.items())
+    return [f"These settings were changed: {told}."] if changes else []
+
+
 def _policies(asked: Sequence[str]) -> tuple[Policy, ...]:
     for policy in asked:
         if policy not in POLICIES:
@@ -142,6 +209,7 @@ def _policies(asked: Sequence[str]) -> tuple[Policy, ...]:
 
 
 BENCHMARKS: dict[str, Callable[[Sequence[str | Path], Path, Asked, Callback | None], Report]] = {
-    "zsad": _zsad
+    "zsad": _zsad,
+    "table1-moe": _table1_moe,
 }
 """By the name that users type."""

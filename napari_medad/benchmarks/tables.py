@@ -90,6 +90,17 @@ def figure_table(outcomes: Sequence[Outcome], printed: Printed, policy: str, tit
     return Table(title, ("Model", "Setup", "", *printed.figures.values()), rows, printed.note)
 
 
+def others_table(outcomes: Sequence[Outcome], printed: Printed, title: str) -> Table:
+    """Printed rows of methods and setups that were not measured here."""
+    ours = {(outcome.cell.method, outcome.cell.setup) for outcome in outcomes}
+    rows = [
+        (row.method, row.setup, *(printed.text(row.method, row.setup, n) for n in printed.figures))
+        for row in printed.rows
+        if (row.method, row.setup) not in ours
+    ]
+    return Table(title, ("Model", "Setup", *printed.figures.values()), rows, printed.note)
+
+
 def state_table(outcomes: Sequence[Outcome]) -> Table:
     """What ran, with which weights, and why the rest did not."""
     return Table(

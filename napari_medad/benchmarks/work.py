@@ -7,20 +7,26 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from napari_medad.benchmarks.cell import RANDOM, Cell
 from napari_medad.benchmarks.cell_folder import CellFolder, CellResult
 from napari_medad.benchmarks.measuring import measured_volumes
+from napari_medad.benchmarks.paper import Figure
 from napari_medad.benchmarks.progress import Clock
 from napari_medad.datasets import DatasetCase
 from napari_medad.detectors.detector import Detector
 from napari_medad.detectors.recipe import Example
 from napari_medad.detectors.registry import load_detector
+from napari_medad.evaluation.image_level import image_metrics
 from napari_medad.inference.progress import Progress
 from napari_medad.inference.run import detect
 from napari_medad.training.folder import TrainingFolder
 from napari_medad.training.loop import train
 from napari_medad.training.progress import TrainingProgress
 
+IMAGES = "images"
+"""What takes the place of a threshold policy where whole images are told apart."""
 RANDOM_WEIGHTS = "UNTRAINED: what is marked so ran with random weights; its figures mean nothing."
 
 
@@ -44,8 +50,12 @@ def do(cell: Cell, folder: CellFolder, clock: Clock, device: str) -> CellResult:
     def detector() -> Detector:
         return load_detector(cell.method, weights=weights, device=device, **cell.settings)
 
-    _detect(cell, (*cell.validation, *cell.test), detector, folder, clock)
-    result = _measured(cell, folder, clock)
+    if cell.kind == "images":
+        _score(cell, detector, folder, clock)
+        result = _told_apart(cell, folder, detector())
+    else:
+        _detect(cell, (*cell.validation, *cell.test), detector, folder, clock)
+        result = _measured(cell, folder, clock)
     folder.finish(result)
     return result
 
@@ -84,10 +94,11 @@ def _trained(cell: Cell, folder: CellFolder, clock: Clock, device: str) -> str:
 
 def _examples(cell: Cell, cases: Iterable[DatasetCase], held_out: bool) -> Iterator[Example]:
     for case in cases:
-        mask = case.masks[0] if case.masks else None
-        abnormal = bool(case.masks) or bool(case.abnormal)
+        mask = case.masks[0] if case.masks and cell.kind == "volumes" else None
+        abnormal = bool(case.masks) if case.abnormal is None else case.abnormal
         yield Example(
             cell.image(case),
+            task=cell.task(case),
             label=int(abnormal),
             mask=mask,
             held_out=held_out,
@@ -119,6 +130,36 @@ def _detect(
         detection = detect(study, detector(), volume=cell.volume, progress=step)
         folder.keep_map(cell, case.name, detection)
         clock.check("detect", 1 - done)
+
+
+def _score(cell: Cell, detector: Callable[[], Detector], folder: CellFolder, clock: Clock) -> None:
+    """The score of every image that has none yet: the highest of its slices."""
+    known = folder.scores()
+    for case in cell.test:
+        if case.name in known:
+            clock.skip("detect", 1)
+            continue
+        prompt = cell.task(case) if cell.card.prompt else None
+        detection = detect(case.study(), detector(), prompt=prompt)
+        scores = detection.slice_scores[np.isfinite(detection.slice_scores)]
+        folder.add_score(case.name, float(scores.max(initial=0.0)))
+        clock.check("detect", 1)
+
+
+def _told_apart(cell: Cell, folder: CellFolder, detector: Detector) -> CellResult:
+    """Normal images from abnormal ones by their scores."""
+    known = folder.scores()
+    scores = np.array([known[case.name] for case in cell.test])
+    held = image_metrics(scores, np.array([bool(case.abnormal) for case in cell.test]))
+    named = {name: getattr(held, name) for name in ("auroc", "f1", "accuracy")}
+    figures = {name: Figure(mean=value) for name, value in named.items() if value is not None}
+    notes = (RANDOM_WEIGHTS,) if detector.weights.state == "untrained" else ()
+    return CellResult(
+        figures={IMAGES: figures},
+        weights=detector.weights,
+        notes=notes,
+        device=detector.device.name,
+    )
 
 
 def _measured(cell: Cell, folder: CellFolder, clock: Clock) -> CellResult:

@@ -18,9 +18,7 @@ OF_A_MANIFEST = "sdmad"
 def benchmark(
     name: Annotated[
         str,
-        typer.Argument(
-            metavar="NAME", help="zsad, table1-rasalore, table1-moe or sdmad, after their papers."
-        ),
+        typer.Argument(metavar="NAME", help="zsad, table1-moe or sdmad, after their papers."),
     ],
     data: Annotated[
         list[Path],

@@ -25,8 +25,6 @@ SMALL = {
     "adaclip.clusters": "3",
 }
 RELEASED = {
-    "adaclip": "released-mvtec-colondb",
-    "anomalyclip": "released-visa",
     "vand": "released-mvtec",
 }
 
