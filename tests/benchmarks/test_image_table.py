@@ -46,7 +46,7 @@ def folders(tmp_path_factory) -> list[Path]:
     for kind in ("glioma", "pituitary", "meningioma"):
         for number in range(2):
             picture(brain / "Testing" / kind / f"Te-{kind}_{number}.jpg", number, spot=True)
-    for number in range(602):
+    for number in range(606):
         path = brain / "Training" / "notumor" / f"Tr-no_{number}.jpg"
         if number < 2:
             picture(path, number, spot=False)
@@ -85,6 +85,7 @@ def test_one_network_for_all_one_auto_encoder_for_each(folders, tmp_path, monkey
     with half.open("a") as stream:
         stream.write("busi/normal_cut,0.1")  # as a kill in the middle of writing leaves it
     report = measure_benchmark("table1-moe", folders, out, asked)
+    assert [outcome.why for outcome in report.outcomes] == [""] * 4
     assert trained == ["ae", "ae", "moe"]
     assert len(scored) == len(set(scored)) * 2 == 2 * 2 * 6
     cell = next(o.cell for o in report.outcomes if o.cell.name == "moe-busi")
