@@ -43,6 +43,10 @@ END_S = 0.5
 """Seconds that workers of this machine have to end by themselves."""
 UNINTERRUPTED = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)"
 """In workers of this machine: Ctrl-C reaches all processes, but is this one's to answer."""
+GONE = (
+    "The cluster is gone; start it again and repeat the command, which goes on with the studies "
+    "that are not done."
+)
 GPU = "GPU"
 """Resource of workers; where some state it, others get no study."""
 
@@ -93,13 +97,15 @@ def _connected(address: str | None, workers: int | None) -> Iterator[Client]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without Dask's own log of workers that come and go."""
-    log = logging.getLogger("distributed")
-    before = log.level
-    log.setLevel(logging.CRITICAL)
+    names = [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]
+    before = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        log.setLevel(before)
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
 
 
 def reached(address: str) -> Client:
@@ -162,8 +168,8 @@ def local_cluster(workers: int) -> Iterator[LocalCluster]:
 
 async def _end(cluster: LocalCluster) -> None:
     """End the workers, also those that compute; what they were writing is not half there."""
-    nannies = cluster.workers.values()
-    await asyncio.gather(*(nanny.close(timeout=END_S) for nanny in nannies))
+    ends = (nanny.close(timeout=END_S) for nanny in cluster.workers.values())
+    await asyncio.gather(*ends, return_exceptions=True)  # on a busy machine killing takes its time
 
 
 class StudyWorker(WorkerPlugin):
@@ -240,8 +246,9 @@ class StudyWorker(WorkerPlugin):
 
 def look_at(source: StudySource, plugin: str) -> Row:
     """The task: a study through the model of the worker that it came to."""
-    held = get_worker().plugins[plugin]
-    assert isinstance(held, StudyWorker)
+    held = get_worker().plugins.get(plugin)
+    if not isinstance(held, StudyWorker):
+        raise Cancelled("This worker has just come, or is about to go.")
     return held.look_at(source)
 
 
@@ -307,10 +314,7 @@ def _result(future: Future[Row], source: StudySource) -> Row | None:
     if future.status == "finished":
         return future.result()
     if future.status != "error":
-        raise MedadError(
-            "The cluster is gone; start it again and repeat the command, which goes on with the "
-            "studies that are not done."
-        )
+        raise MedadError(GONE)
     error = future.exception()
     if isinstance(error, Cancelled):
         return None
@@ -333,7 +337,10 @@ class _Window:
     def size(self) -> int:
         """Asks the scheduler again now and then, because workers come and go."""
         if time.monotonic() - self._asked > REFRESH_S:
-            threads = self._client.nthreads().values()
+            try:
+                threads = self._client.nthreads().values()
+            except OSError:
+                raise MedadError(GONE) from None
             self._asked, self.workers = time.monotonic(), len(threads)
             self._size = sum(min(number, AT_ONCE) + 1 for number in threads)
         return self._size

@@ -21,6 +21,7 @@ from napari_medad.cohorts.summary import Row, append_rows, read_summary, write_t
 from napari_medad.detectors.detector import Detector
 from napari_medad.detectors.registry import load_detector
 from napari_medad.errors import Cancelled, MedadError
+from napari_medad.inference.run import check_options
 from napari_medad.volumes.study import Study
 from napari_medad.weights.installed import RESERVED, installed_weights
 
@@ -108,8 +109,8 @@ def detect_cohort(
     Raises
     ------
     MedadError
-        If there are no studies, the folder is of another run, a result cannot be written, or
-        the cluster cannot be used.
+        If there are no studies, an option is wrong, the folder is of another run, a result
+        cannot be written, or the cluster cannot be used.
     Cancelled
         If `progress` answered "stop". The studies done are kept.
     """
@@ -118,6 +119,7 @@ def detect_cohort(
     sources = found.studies
     if cluster is not None and workers is not None:
         raise MedadError("A cluster has its own workers; give its address or a number, not both.")
+    check_options(axis, threshold, minimum_ml)
     remote = cluster is not None or workers is not None
     loaded = load_detector(
         detector,
@@ -142,6 +144,7 @@ def detect_cohort(
     )
     folder = CohortFolder(out)
     left = folder.begin(record, sources)
+    record = folder.read_record()
     tally = Tally(progress, len(sources), len(sources) - len(left))
     work = Work(str(folder.path), record, _everywhere(weights, detector), device)
     if remote and left:

@@ -108,16 +108,27 @@ def detect_all(
     Cancelled
         If `progress` answered "stop".
     """
-    if axis not in AXES:
-        raise MedadError(f"The axis '{axis}' is unknown; use {', '.join(AXES)}.")
-    if not minimum_ml >= 0:
-        raise MedadError(f"The minimum size cannot be {minimum_ml} mL; give 0 or more.")
-    wanted = check_threshold(threshold)
+    wanted = check_options(axis, threshold, minimum_ml)
     loaded = [load_detector(d) if isinstance(d, str) else d for d in detectors]
     runs = [Run(d, _case(study, d, volume, axis, prompt), start, seed, progress) for d in loaded]
     for together in groups(runs):
         in_lockstep(together)
     return [_detection(run, wanted, minimum_ml) for run in runs]
+
+
+def check_options(axis: str, threshold: str | float, minimum_ml: float) -> str | float:
+    """The threshold as `threshold_value` takes it, where the options can be right for a study.
+
+    Raises
+    ------
+    MedadError
+        Wrong axis, threshold or minimum size.
+    """
+    if axis not in AXES:
+        raise MedadError(f"The axis '{axis}' is unknown; use {', '.join(AXES)}.")
+    if not minimum_ml >= 0:
+        raise MedadError(f"The minimum size cannot be {minimum_ml} mL; give 0 or more.")
+    return check_threshold(threshold)
 
 
 def refuse_empty(detection: Detection) -> None:

@@ -152,6 +152,21 @@ def test_a_study_that_kills_every_worker_is_a_failed_one(tmp_path, threads):
     assert "Every worker that took it died" in row.reason
 
 
+def test_a_cluster_that_is_gone_is_told(tmp_path, threads, monkeypatch):
+    sources = [StudySource(str(number), tmp_path) for number in range(20)]
+    with module.reached(threads) as client:
+        rows = module.spread(client, named, sources, Tally(None, 20, 0))
+        next(rows)
+
+        def lost():
+            raise distributed.comm.CommClosedError("Connection reset by peer")
+
+        monkeypatch.setattr(client, "nthreads", lost)
+        monkeypatch.setattr(module, "REFRESH_S", 0)
+        with pytest.raises(MedadError, match="cluster is gone; start it again and repeat the"):
+            list(rows)
+
+
 def named(source):
     return Row(study=source.name)
 

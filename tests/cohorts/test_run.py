@@ -194,6 +194,21 @@ def test_a_folder_that_lost_its_record_is_refused(scans, tmp_path):
         medad.detect_cohort(scans, DETECTOR, tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"axis": "diagonal"}, "axis 'diagonal' is unknown"),
+        ({"threshold": "high"}, "high"),
+        ({"minimum_ml": -1}, "cannot be -1 mL"),
+        ({"settings": {"median": 99}}, "median"),
+    ],
+)
+def test_wrong_options_are_told_before_anything_is_written(scans, tmp_path, options, told):
+    with pytest.raises(MedadError, match=told):
+        medad.detect_cohort(scans, DETECTOR, tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
 def test_results_that_cannot_be_written_end_the_run(scans, tmp_path):
     (tmp_path / "out" / "studies").mkdir(parents=True)
     (tmp_path / "out" / "studies" / "case-0").touch()  # a file in place of the folder
