@@ -29,7 +29,7 @@ def main(browser: str) -> None:
                 write_nifti(volume.array, volume, scans / study.name / f"{study.name}-{key}.nii.gz")
         (scans / "patient-005").mkdir()
         (scans / "patient-005" / "patient-005-t2f.nii.gz").write_bytes(b"cut off")
-        medad.detect_cohort(scans, "rasalore", out)
+        medad.detect_cohort(scans, "hyperintensity", out)
         width, height = SIZE
         subprocess.run(
             [
