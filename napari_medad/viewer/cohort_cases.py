@@ -94,8 +94,8 @@ class CohortCases(QObject):
     def _show(self, detection: Detection) -> None:
         assert self._asked is not None
         row, folder, correct = self._asked
-        self.viewer.layers.clear()
         self.session.clear()
+        self.viewer.layers.clear()
         self.study, self.detection = row.study, detection
         add_study(self.viewer, detection.study)
         show_detection(self.viewer, detection)

@@ -146,7 +146,6 @@ class CohortDock(QWidget):
 
     def open(self, folder: Path) -> None:
         """Show a cohort's folder and follow it."""
-        self.work.wait(2)
         self.folder, self._reader = folder, SummaryReader(folder)
         self.list.show_table(CohortTable())
         self.notice.say("Reading the table …")

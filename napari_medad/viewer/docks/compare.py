@@ -85,9 +85,6 @@ class CompareDock(QWidget):
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
             box.setMinimumContentsLength(14)
-        form = QFormLayout()
-        form.addRow("First", self.first_box)
-        form.addRow("Second", self.second_box)
         self.figures, self.told = FoundTable(FIGURES, self), QLabel(self)
         self.figures.setFixedHeight(FIGURES_HEIGHT)
         self.figures.setSelectionMode(FoundTable.SelectionMode.NoSelection)
@@ -109,6 +106,12 @@ class CompareDock(QWidget):
         self.join_button.setToolTip("Becomes a detection of its own, for Findings and Export")
         self.footer = RunFooter(self)
         self.footer.run_button.setText("Compare")
+        self._arrange()
+
+    def _arrange(self) -> None:
+        form = QFormLayout()
+        form.addRow("First", self.first_box)
+        form.addRow("Second", self.second_box)
         body = QWidget(self)
         layout = QVBoxLayout(body)
         layout.addLayout(form)
