@@ -23,6 +23,9 @@ Detector = Annotated[
     str, typer.Argument(metavar="DETECTOR|CLIP", help="A detector, or a CLIP such as vit-l-14-336.")
 ]
 MaybeDetector = Annotated[str | None, typer.Argument(metavar="[DETECTOR|CLIP]")]
+AcceptLicence = Annotated[
+    bool, typer.Option("--accept-licence", help="Accept the licence without being asked.")
+]
 TrustPickle = Annotated[
     bool,
     typer.Option("--trust-pickle", help="Open an old checkpoint although it can run any code."),
@@ -42,6 +45,7 @@ def add(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="Checkpoint or model folder.")],
     name: Annotated[str | None, typer.Option(help="What to call them.")] = None,
     trust_pickle: TrustPickle = False,
+    accept_licence: AcceptLicence = False,
 ) -> None:
     """Check weights by loading them into the detector, and keep them; or a file of a CLIP."""
     from napari_medad.backbones.clip.catalogue import released
@@ -52,7 +56,11 @@ def add(
         say(f"Added as {add_backbone_file(detector, path)}.")
         return
     from napari_medad.detectors.add_weights import add_weights
+    from napari_medad.detectors.registry import card as card_of
 
+    card = card_of(detector)
+    if card.consent and not (path / "model.json").is_file():
+        _consent("added", f"{card.title}'s weights: {card.paper}", card.licence, accept_licence)
     added = add_weights(detector, path, name=name, trust_pickle=trust_pickle)
     say(f"Added; use them with --detector {detector} --weights {added.name}.")
 
@@ -82,9 +90,7 @@ def fetch(
         str | None,
         typer.Argument(metavar="[NAME]", help="From `medad weights list`; default: the first."),
     ] = None,
-    accept_licence: Annotated[
-        bool, typer.Option("--accept-licence", help="Accept the licence without being asked.")
-    ] = False,
+    accept_licence: AcceptLicence = False,
     trust_pickle: TrustPickle = False,
 ) -> None:
     """Download weights that a method's authors released, or those of a CLIP."""
@@ -126,10 +132,14 @@ def _fetch_clip(clip: Backbone, accepted: bool) -> None:
 
 def _agree(what: str, terms: Release | Backbone, accepted: bool) -> None:
     """Show citation and licence, and go on only where the licence is accepted."""
-    note(f"{what}: {terms.citation}")
-    note(f"Licence: {terms.licence}")
+    _consent("fetched", f"{what}: {terms.citation}", terms.licence, accepted)
+
+
+def _consent(deed: str, what: str, licence: str, accepted: bool) -> None:
+    note(what)
+    note(f"Licence: {licence}")
     if not accepted and not typer.confirm("Do you accept this licence?", err=True):
-        raise MedadError("Nothing was fetched, because the licence was not accepted.")
+        raise MedadError(f"Nothing was {deed}, because the licence was not accepted.")
 
 
 @contextmanager

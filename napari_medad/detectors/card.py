@@ -57,6 +57,8 @@ class Card:
         Weight names it knows, best first ("starter", "released"); empty when it needs none.
     backbone : str
         The CLIP that it stands on, whose weights it needs besides its own; empty for none.
+    consent : bool
+        Whether `licence` must be accepted before the authors' files are added.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Card:
     teachable: bool = False
     weights: tuple[str, ...] = ()
     backbone: str = ""
+    consent: bool = False
 
     def settings_type(self) -> type[Settings]:
         """Import and return the Settings model."""

@@ -18,4 +18,5 @@ CARD = Card(
     labels="reports",
     prompt=True,
     weights=("released-densenet121", "released-resnet50", "released-vit", "released-multimodal"),
+    consent=True,
 )

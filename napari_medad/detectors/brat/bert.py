@@ -35,7 +35,8 @@ def bert_tensors(folder: str, network: Brat) -> dict[str, Tensor]:
         if theirs is None or theirs not in given:
             continue
         brought = given[theirs].float()
-        if key in ("embeddings.word_embeddings.weight", "language_head.bias"):
+        words = key in ("embeddings.word_embeddings.weight", "language_head.bias")
+        if words and brought.shape[1:] == tensor.shape[1:]:
             kept = tensor.clone()
             kept[: len(brought)] = brought[: len(kept)]
             brought = kept

@@ -179,11 +179,13 @@ class BratDetector(VolumeDetector):
         return {"finding_scores": scores, "map_cells": list(state.embedding.attention.shape[1:])}
 
     def notes(self, case: Case, state: Look) -> tuple[str, ...]:
-        """How coarse the maps are, and what was missing."""
+        """The scores, how coarse the maps are, and what was missing."""
+        ranked = sorted(zip(state.scores, state.sentences), reverse=True)
+        scores = "; ".join(f"{score:.2f} {text.rstrip('.')}" for score, text in ranked)
         deep, high, wide = state.embedding.attention.shape[1:]
         depth = "no depth" if deep == 1 else f"{deep} cells in depth"
         coarse = f"The maps are coarse: {high} x {wide} cells in plane and {depth}."
-        return (coarse, *state.embedding.notes)
+        return (f"Sentences by score: {scores}.", coarse, *state.embedding.notes)
 
 
 def _detector_of(weights: str) -> type[BratDetector]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 import torch
@@ -97,14 +98,16 @@ class VitEncoder(nn.Module):
 
     def __init__(self, shape: BratShape) -> None:
         super().__init__()
-        self.vit = ViT(
-            in_channels=shape.channels,
-            img_size=shape.size,
-            patch_size=self.patch,
-            proj_type="conv",
-            pos_embed_type="sincos",
-            classification=True,
-        )
+        with warnings.catch_warnings():  # MONAI calls torch.meshgrid in a way that torch dislikes
+            warnings.filterwarnings("ignore", "torch.meshgrid", UserWarning)
+            self.vit = ViT(
+                in_channels=shape.channels,
+                img_size=shape.size,
+                patch_size=self.patch,
+                proj_type="conv",
+                pos_embed_type="sincos",
+                classification=True,
+            )
         del self.vit.classification_head
         z, y, x = (edge // self.patch for edge in shape.size)
         self.cells = (z, y, x)

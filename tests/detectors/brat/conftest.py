@@ -1,0 +1,6 @@
+"""The released checkpoints' module on the path."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
