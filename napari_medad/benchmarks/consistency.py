@@ -58,7 +58,7 @@ def contradictions(rows: Iterable[PaperRow], prevalence: float = PREVALENCE) -> 
             why = (
                 f"AUROC {auroc.mean:.2f} and F1-max {f1_max.mean:.2f} cannot both be right: an "
                 f"F1-max of {f1_max.mean:.2f} needs an AUROC of at least {bound:.2f} "
-                f"where {prevalence:.0%} of the voxels are lesion."
+                f"where {100 * prevalence:.0f} % of the voxels are lesion."
             )
             found.append(Flag(method=row.method, setup=row.setup, figure="auroc", why=why))
     return found

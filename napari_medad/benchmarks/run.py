@@ -25,6 +25,7 @@ from napari_medad.inference.progress import Callback
 
 POLICIES: tuple[Policy, ...] = ("validation", "fixed", "test pool", "each volume")
 """Of the zero-shot benchmark, the one without a look at the test patients first."""
+TEXTS = {**POLICY_TEXTS, "fixed": "fixed, where the mean probability is 0.5"}
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def _report(
     printed = Printed(protocol.paper, protocol.all_flags, protocol.figures)
     tables = [state_table(outcomes)]
     tables += [
-        figure_table(outcomes, printed, policy, f"Table 1. Threshold: {POLICY_TEXTS[policy]}")
+        figure_table(outcomes, printed, policy, f"Table 1. Threshold: {TEXTS[policy]}")
         for policy in policies
     ]
     tables.append(correlation_table(outcomes, printed, policies[0]))
