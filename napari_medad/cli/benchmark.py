@@ -87,7 +87,8 @@ def benchmark(
             name, data, out, asked, progress=lambda now: bar(now, getattr(now, "where", ""))
         )
     for table in report.tables[:2]:
-        show_table(table.columns, table.rows, title=table.title)
+        rows = ([cell.split(" ± ")[0] for cell in row] for row in table.rows)
+        show_table(table.columns, rows, title=f"{table.title} (SDs and notes: report.html)")
     for path in ("report.html", "table.md", "table.csv", "results.json"):
         say(str(out / path))
     for text in report.warnings:
