@@ -325,16 +325,19 @@ class RasaloreRecipe(Recipe):
         """Threshold above which at most 0.5 % of any held-out scan's healthy slices lies.
 
         At least 0.5. The worst scan decides: one kind of scan with many false alarms must not
-        hide behind many with none.
+        hide behind many with none. Scans without any lesion decide alone where there are some:
+        a slice beside a lesion may show its faint margin.
         """
         held_out = self.dataset(held_out=True)
         device = next(network.parameters()).device
         healthy: dict[int, list[np.ndarray]] = {}
+        ill: set[int] = set()
         slices = 0
         with torch.inference_mode():
             for index in range(len(held_out)):
                 sample = held_out[index]
                 if sample["weak"].any():
+                    ill.add(held_out.scan_of(index))
                     continue
                 slices += 1
                 for branch in sample["present"].nonzero().flatten().tolist():
@@ -345,7 +348,8 @@ class RasaloreRecipe(Recipe):
                     healthy.setdefault(held_out.scan_of(index), []).append(values)
         facts: dict[str, Any] = {"healthy_slices": slices}
         if healthy:
-            scans = (np.concatenate(values) for values in healthy.values())
+            deciding = healthy.keys() - ill or healthy.keys()
+            scans = (np.concatenate(healthy[scan]) for scan in deciding)
             worst = max(float(np.quantile(values, HEALTHY_QUANTILE)) for values in scans)
             facts["threshold"] = round(max(0.5, worst), 4)
         return facts

@@ -1,5 +1,7 @@
 """What is cut out to learn from, and that learning goes the right way."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -189,3 +191,45 @@ def test_preview_is_as_large_as_the_slice() -> None:
     map_ = taught.preview(taught.network().eval(), brain_study().volume().array[2])
     assert map_.shape == (70, 60)
     assert map_.dtype == np.float32
+
+
+class Held:
+    """Slices [scan, whether a lesion is in it, probability that the network will give]."""
+
+    def __init__(self, *slices: tuple[int, bool, float]) -> None:
+        self.slices = slices
+
+    def __len__(self) -> int:
+        return len(self.slices)
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        _, ill, chance = self.slices[index]
+        return {
+            "weak": torch.full((8, 8), float(ill)),
+            "present": torch.ones(1),
+            "image": torch.full((1, 4, 4), 1 + chance),
+        }
+
+    def scan_of(self, index: int) -> int:
+        return self.slices[index][0]
+
+
+class Told(torch.nn.Module):
+    """Says what the image asks for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, image: torch.Tensor, branch: int) -> SimpleNamespace:
+        chance = (image - 1).repeat_interleave(2, -1).repeat_interleave(2, -2)
+        return SimpleNamespace(logits=torch.logit(chance))
+
+
+def test_scans_without_any_lesion_decide_the_threshold(monkeypatch) -> None:
+    taught = recipe()
+    margin = ((0, False, 0.6), (1, False, 0.95), (1, True, 0.99))
+    monkeypatch.setattr(taught, "dataset", lambda held_out: Held(*margin))
+    assert taught.calibrate(Told()) == {"healthy_slices": 2, "threshold": 0.6}
+    monkeypatch.setattr(taught, "dataset", lambda held_out: Held(*margin[1:]))
+    assert taught.calibrate(Told()) == {"healthy_slices": 1, "threshold": 0.95}
