@@ -62,7 +62,8 @@ class PlanePainter:
         """Where the patient is, so that pictures show no margin of air."""
         inside = self.outcome.detection.foreground
         from_above = inside.any(axis=0)
-        shadows = (inside.any(axis=(1, 2)), from_above.any(axis=1), from_above.any(axis=0))
+        deep = np.any(inside, axis=(1, 2))
+        shadows = (deep, np.any(from_above, axis=1), np.any(from_above, axis=0))
         if not from_above.any():
             return (slice(None),) * 3
         ends = (np.flatnonzero(shadow)[[0, -1]].tolist() for shadow in shadows)

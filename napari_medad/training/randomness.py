@@ -94,11 +94,15 @@ def epoch_batches(
     """Indices of one process's batches in an epoch; all processes have equally many.
 
     The last batch is filled from the epoch's beginning where the processes would otherwise
-    get batches of different sizes.
+    get batches of different sizes; a single item left over joins the batch before it, since
+    normalising over a batch of one is not possible.
     """
     options = recipe.options
     words = [options.seed, Stream.ORDER, epoch]
     order = recipe.order(size, np.random.default_rng(np.random.SeedSequence(words)))
     order = np.concatenate([order, order[: -len(order) % world]])[rank::world]
     step = options.batch_size
-    return [order[i : i + step].tolist() for i in range(0, len(order), step)]
+    batches = [order[i : i + step].tolist() for i in range(0, len(order), step)]
+    if len(batches) > 1 and len(batches[-1]) == 1 < step:
+        batches[-2] += batches.pop()
+    return batches
