@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -11,16 +11,53 @@ from typing import Any, Literal
 from napari_medad.backbones.clip.catalogue import released
 from napari_medad.datasets import DatasetCase
 from napari_medad.detectors.card import Card
-from napari_medad.detectors.needs import clip_of, needs
+from napari_medad.detectors.needs import clip_of, clip_sentence, needs
 from napari_medad.detectors.registry import card
 from napari_medad.errors import MedadError
 from napari_medad.results.run_record import sha256_of
 from napari_medad.weights.catalogue import releases
 from napari_medad.weights.installed import find_weights, installed_weights
 
+REFINER = "medsam+ddpt"
 RANDOM, UNTRAINED = "random", "untrained"
-Kind = Literal["volumes", "images"]
-"""What is measured: voxels of volumes, or scores of whole images."""
+Kind = Literal["volumes", "images", "slices"]
+"""What is measured: voxels of volumes, scores of whole images, or pixels of single slices."""
+
+Supervision = Literal["normal slices", "slice labels", "weak masks", "refined masks", "none"]
+"""What is learned from: normal slices alone, labels of slices, or a teacher's masks, as they are
+or redrawn by MedSAM. "none": not trained, but prompted by the teacher."""
+
+
+@dataclass(frozen=True)
+class Weak:
+    """How a cell learns where no mask is shown to it.
+
+    Attributes
+    ----------
+    supervision : Supervision
+    margin : int
+        First and last axial slices that do not count.
+    least_pixels : int
+        Slices with more lesion pixels are abnormal; those with fewer, but some, do not count.
+    teacher : str
+        Detector whose masks are learned from, or become prompts.
+    teacher_options : mapping
+        Of its training, checked.
+    """
+
+    supervision: Supervision
+    margin: int
+    least_pixels: int
+    teacher: str = ""
+    teacher_options: Mapping[str, Any] = field(default_factory=dict)
+
+    def lacking(self) -> str:
+        """What the teacher needs to be trained; empty where it is there."""
+        return (
+            ""
+            if self.teacher_options.get("backbone_weights")
+            else clip_sentence(card(self.teacher)).removeprefix("needs ")
+        )
 
 
 @dataclass(frozen=True)
@@ -30,7 +67,7 @@ class Cell:
     Attributes
     ----------
     method, setup : str
-        A detector's name, and what tells its cells apart.
+        A row of the table, and what tells its cells apart.
     title : str
         In tables and figures.
     weights : str
@@ -42,13 +79,17 @@ class Cell:
     volume : str
         Which volume of a case is looked at.
     train, validation, test : tuple of DatasetCase
-    half : float
-        The fixed threshold.
+    half : float or None
+        The fixed threshold; None: of each map, the one that the detector calibrated.
     kind : Kind
     model : str
         Of a network that cells share; empty for one of its own.
     tasks : mapping of str to str
         What the images of a dataset show, by the dataset that stands before "/" in a case's name.
+    detector : str
+        Its name, where the row is called otherwise.
+    weak : Weak or None
+        How it learns from labels of slices, where it does.
     """
 
     method: str
@@ -61,10 +102,12 @@ class Cell:
     test: tuple[DatasetCase, ...]
     train: tuple[DatasetCase, ...] = ()
     validation: tuple[DatasetCase, ...] = ()
-    half: float = 0.5
+    half: float | None = 0.5
     kind: Kind = field(default="volumes")
     model: str = ""
     tasks: Mapping[str, str] = field(default_factory=dict)
+    detector: str = ""
+    weak: Weak | None = None
 
     @property
     def name(self) -> str:
@@ -74,7 +117,7 @@ class Cell:
     @property
     def card(self) -> Card:
         """Of its detector."""
-        return card(self.method)
+        return card(self.detector or self.method)
 
     @property
     def work(self) -> dict[Any, float]:
@@ -101,6 +144,7 @@ class Cell:
             "training options": None if self.options is None else dict(self.options),
             "fixed threshold": self.half,
             "volume": self.volume,
+            **({"weak supervision": asdict(self.weak)} if self.weak else {}),
             **{
                 f"{part} patients": {
                     case.name: [_checksum(path) for path in (self.image(case), *case.masks)]
@@ -117,14 +161,14 @@ class Cell:
     def lacking(self) -> str:
         """What must be fetched before the cell can run; empty where it can."""
         if self.weights == "auto":
-            return "; ".join(map(str, needs(self.card, self.settings)))
-        lacks = []
+            return "; ".join([*map(str, needs(self.card, self.settings)), *self._weak_lacks()])
+        lacks = self._weak_lacks()
         if not self._found:
             first = releases(self.card.package).get(self.weights)
             terms = f" ({first.size}, licence {first.licence})" if first else ""
             lacks.append(
-                f"the weights {self.weights} of {self.method}{terms}: "
-                f"medad weights fetch {self.method} {self.weights}"
+                f"the weights {self.weights} of {self.card.name}{terms}: "
+                f"medad weights fetch {self.card.name} {self.weights}"
             )
         clip = released().get(self._clip)
         given = self.settings.get("backbone_weights")
@@ -132,23 +176,32 @@ class Cell:
             lacks.append(f"CLIP {clip.name} ({clip.terms}): medad weights fetch {clip.name}")
         return "; ".join(lacks)
 
+    def _weak_lacks(self) -> list[str]:
+        """What the detectors before it in the chain lack."""
+        if self.weak is None or self.weak.supervision == "normal slices":
+            return []
+        lacks = [] if self.weak.supervision == "slice labels" else [self.weak.lacking()]
+        if self.weak.supervision == "refined masks":
+            lacks += [f"MedSAM ({n.terms}): {n.command}" for n in needs(card(REFINER))]
+        return [text for text in lacks if text]
+
     @property
     def _found(self) -> bool:
-        known = (RANDOM, UNTRAINED, *installed_weights(self.method))
+        known = (RANDOM, UNTRAINED, *installed_weights(self.card.name))
         return self.weights in known or Path(self.weights).expanduser().exists()
 
     @property
     def _clip(self) -> str:
         held = None
         if self.weights not in (RANDOM, UNTRAINED) and self._found:
-            held = find_weights(self.method, self.weights)
+            held = find_weights(self.card.name, self.weights)
         return clip_of(self.card, held, self.settings)
 
     def _weights(self) -> dict[str, Any]:
         if self.weights in (RANDOM, UNTRAINED):
             return {"name": self.weights}
         try:
-            held = find_weights(self.method, self.weights).record()
+            held = find_weights(self.card.name, self.weights).record()
         except MedadError:
             return {"name": self.weights, "sha256": None}
         return {"name": held.name, "sha256": held.sha256}

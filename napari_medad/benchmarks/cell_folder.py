@@ -130,11 +130,11 @@ class CellFolder:
 
     def map_file(self, cell: Cell, case: str) -> Path:
         """Where the anomaly map of a case is, or will be."""
-        return self.maps / f"{case}_{cell.method}_anomaly.nii.gz"
+        return self.maps / f"{case}_{cell.card.name}_anomaly.nii.gz"
 
     def record_file(self, cell: Cell, case: str) -> Path:
         """Where its record is; it comes last."""
-        return self.maps / f"{case}_{cell.method}_record.json"
+        return self.maps / f"{case}_{cell.card.name}_record.json"
 
     def has_map(self, cell: Cell, case: str) -> bool:
         """Whether the case has been looked at."""

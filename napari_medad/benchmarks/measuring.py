@@ -54,7 +54,7 @@ def measured_volumes(cell: Cell, folder: CellFolder, clock: Clock) -> Measured:
     def cases(of: Iterable[DatasetCase]) -> Iterator[EvaluationCase]:
         return (evaluation_case(cell, folder, case) for case in of)
 
-    thresholds: dict[Policy, Threshold] = {"fixed": cell.half}
+    thresholds: dict[Policy, Threshold] = {} if cell.half is None else {"fixed": cell.half}
     notes: tuple[str, ...] = ()
     if cell.validation:
         thresholds["validation"] = calibrated_threshold(cases(cell.validation))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_medad.benchmarks.image_table import ImageTable, image_cells, image_parts
+from napari_medad.benchmarks.image_table import ImageTable, Parts, image_cells, image_parts
 from napari_medad.benchmarks.matrix import Matrix, Outcome, names_of
 from napari_medad.benchmarks.protocol import Protocol
 from napari_medad.benchmarks.report import Report
@@ -17,6 +17,7 @@ from napari_medad.benchmarks.tables import (
     others_table,
     state_table,
 )
+from napari_medad.benchmarks.weak_table import WeakParts, WeakTable, weak_cells, weak_parts
 from napari_medad.benchmarks.work import IMAGES
 from napari_medad.benchmarks.zsad import split, zsad_cells
 from napari_medad.errors import MedadError
@@ -26,6 +27,9 @@ from napari_medad.inference.progress import Callback
 POLICIES: tuple[Policy, ...] = ("validation", "fixed", "test pool", "each volume")
 """Of the zero-shot benchmark, the one without a look at the test patients first."""
 TEXTS = {**POLICY_TEXTS, "fixed": "fixed, where the mean probability is 0.5"}
+SLICE_POLICIES: tuple[Policy, ...] = ("fixed", "test pool")
+"""Of methods without masks, who have nothing to choose a threshold by."""
+SLICE_TEXTS = {**POLICY_TEXTS, "fixed": "fixed, 0.5 or the detector's own"}
 
 
 @dataclass(frozen=True)
@@ -172,16 +176,50 @@ def _table1_moe(
     cells = image_cells(table, parts, changes)
     wanted = names_of(cells, asked.methods, asked.setups)
     outcomes = Matrix(table.name, cells, out).run(wanted, device=asked.device, progress=progress)
-    deviations = [note for held in parts.values() for note in held.notes]
-    missing = [name for name in table.datasets if name not in parts]
+    return _table_report(
+        table,
+        outcomes,
+        list(parts.values()),
+        [name for name in table.datasets if name not in parts],
+        changes,
+        {IMAGES: "Table 1, in percent"},
+    )
+
+
+def _table1_rasalore(
+    data: Sequence[str | Path], out: Path, asked: Asked, progress: Callback | None
+) -> Report:
+    """Tumours outlined after labels of slices, on each dataset that is given."""
+    policies = _policies(asked.policies, SLICE_POLICIES)
+    table = WeakTable.read("table1-rasalore")
+    parts = weak_parts(table, data, asked.limit)
+    changes = dict(asked.changes or {})
+    cells = weak_cells(table, parts, changes)
+    wanted = names_of(cells, asked.methods, asked.setups)
+    outcomes = Matrix(table.name, cells, out).run(wanted, device=asked.device, progress=progress)
+    return _table_report(
+        table,
+        outcomes,
+        list(parts.values()),
+        [name for name in table.datasets if name not in parts],
+        changes,
+        {policy: f"Table 1, in percent. Threshold: {SLICE_TEXTS[policy]}" for policy in policies},
+    )
+
+
+def _table_report(
+    table: ImageTable | WeakTable,
+    outcomes: Sequence[Outcome],
+    parts: Sequence[Parts | WeakParts],
+    missing: Sequence[str],
+    changes: Mapping[str, str],
+    titles: Mapping[str, str],
+) -> Report:
+    """Of a table over several datasets, one figure table a policy."""
+    deviations = [note for held in parts for note in held.notes]
     if missing:
         deviations.append(f"Datasets that are not given: {', '.join(missing)}.")
     printed = Printed(table.paper, table.flags, table.figures, scale=100)
-    tables = [
-        state_table(outcomes),
-        figure_table(outcomes, printed, IMAGES, "Table 1, in percent"),
-        others_table(outcomes, printed, "Other rows of the paper's Table 1"),
-    ]
     return Report(
         name=table.name,
         title=table.title,
@@ -189,9 +227,13 @@ def _table1_moe(
         citation=table.citation,
         outcomes=outcomes,
         printed=printed,
-        tables=tables,
-        policies=(IMAGES,),
-        shown=IMAGES,
+        tables=[
+            state_table(outcomes),
+            *(figure_table(outcomes, printed, policy, text) for policy, text in titles.items()),
+            others_table(outcomes, printed, "Other rows of the paper's Table 1"),
+        ],
+        policies=tuple(titles),
+        shown=next(iter(titles)),
         deviations=[*deviations, *_told(changes)],
         choices=table.choices,
     )
@@ -202,15 +244,16 @@ def _told(changes: Mapping[str, str]) -> list[str]:
     return [f"These settings were changed: {told}."] if changes else []
 
 
-def _policies(asked: Sequence[str]) -> tuple[Policy, ...]:
+def _policies(asked: Sequence[str], known: Sequence[Policy] = POLICIES) -> tuple[Policy, ...]:
     for policy in asked:
-        if policy not in POLICIES:
-            raise MedadError(f"There is no policy '{policy}'; choose {', '.join(POLICIES)}.")
-    return tuple(policy for policy in POLICIES if policy in asked or not asked)
+        if policy not in known:
+            raise MedadError(f"There is no policy '{policy}'; choose {', '.join(known)}.")
+    return tuple(policy for policy in known if policy in asked or not asked)
 
 
 BENCHMARKS: dict[str, Callable[[Sequence[str | Path], Path, Asked, Callback | None], Report]] = {
     "zsad": _zsad,
     "table1-moe": _table1_moe,
+    "table1-rasalore": _table1_rasalore,
 }
 """By the name that users type."""

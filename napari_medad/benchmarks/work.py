@@ -14,6 +14,8 @@ from napari_medad.benchmarks.cell_folder import CellFolder, CellResult
 from napari_medad.benchmarks.measuring import measured_volumes
 from napari_medad.benchmarks.paper import Figure
 from napari_medad.benchmarks.progress import Clock
+from napari_medad.benchmarks.slice_measuring import measured_slices
+from napari_medad.benchmarks.supervision import chain, weak_examples
 from napari_medad.datasets import DatasetCase
 from napari_medad.detectors.detector import Detector
 from napari_medad.detectors.recipe import Example
@@ -45,10 +47,12 @@ def do(cell: Cell, folder: CellFolder, clock: Clock, device: str) -> CellResult:
         return held
     folder.begin(cell.made_of())
     weights = cell.weights if cell.options is None else _trained(cell, folder, clock, device)
+    prompted = _prompted(cell, folder, clock, device)
 
     @cache
     def detector() -> Detector:
-        return load_detector(cell.method, weights=weights, device=device, **cell.settings)
+        settings = {**cell.settings, **prompted}
+        return load_detector(cell.card.name, weights=weights, device=device, **settings)
 
     if cell.kind == "images":
         _score(cell, detector, folder, clock)
@@ -79,9 +83,13 @@ def _trained(cell: Cell, folder: CellFolder, clock: Clock, device: str) -> str:
         step, told = max(0.0, done - told), max(told, done)
         return clock.step("train", step)
 
+    if cell.weak is None:
+        examples = [*_examples(cell, cell.train, False), *_examples(cell, cell.validation, True)]
+    else:
+        examples = weak_examples(cell, folder, device, lambda _: clock.step("train", 0))
     train(
-        cell.method,
-        [*_examples(cell, cell.train, False), *_examples(cell, cell.validation, True)],
+        cell.card.name,
+        examples,
         folder.model,
         options=cell.options,
         weights=None if cell.weights == RANDOM else cell.weights,
@@ -90,6 +98,14 @@ def _trained(cell: Cell, folder: CellFolder, clock: Clock, device: str) -> str:
         progress=listen,
     )
     return str(folder.model)
+
+
+def _prompted(cell: Cell, folder: CellFolder, clock: Clock, device: str) -> dict[str, str]:
+    """Settings of a detector that a teacher prompts; the teacher is trained where it is not."""
+    if cell.weak is None or cell.weak.supervision != "none":
+        return {}
+    steps = chain(cell, folder, device, lambda _: clock.step("train", 0))
+    return {"source": cell.weak.teacher, "source_weights": str(steps.teacher)}
 
 
 def _examples(cell: Cell, cases: Iterable[DatasetCase], held_out: bool) -> Iterator[Example]:
@@ -103,6 +119,7 @@ def _examples(cell: Cell, cases: Iterable[DatasetCase], held_out: bool) -> Itera
             mask=mask,
             held_out=held_out,
             patient=case.patient,
+            frame=case.frames.get(cell.volume),
         )
 
 
@@ -168,7 +185,8 @@ def _measured(cell: Cell, folder: CellFolder, clock: Clock) -> CellResult:
     notes = []
     if any(record.untrained for record in records):
         notes.append(RANDOM_WEIGHTS)
-    found = measured_volumes(cell, folder, clock)
+    measured = measured_slices if cell.kind == "slices" else measured_volumes
+    found = measured(cell, folder, clock)
     return CellResult(
         figures=found.figures,
         evaluations=tuple(

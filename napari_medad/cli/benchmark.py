@@ -18,7 +18,7 @@ OF_A_MANIFEST = "sdmad"
 def benchmark(
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME", help="zsad, table1-moe or sdmad, after their papers."),
+        typer.Argument(metavar="NAME", help="zsad, table1-moe, table1-rasalore or sdmad."),
     ],
     data: Annotated[
         list[Path],

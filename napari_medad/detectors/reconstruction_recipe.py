@@ -15,6 +15,7 @@ from napari_medad.detectors.calibration import healthy_level, thinned, whole_map
 from napari_medad.detectors.device import Device
 from napari_medad.detectors.recipe import Example, Recipe, TrainingOptions
 from napari_medad.detectors.reconstruction_detector import ReconstructionDetector
+from napari_medad.detectors.slice_labels import normal_volume
 from napari_medad.detectors.training_slices import (
     FramedSlices,
     SliceOptions,
@@ -33,7 +34,7 @@ POLARITIES = ("both", "bright", "dark")
 
 
 class ReconstructionRecipe(Recipe):
-    """Normal images, no labels."""
+    """Normal images, or the slices of others that are labelled normal."""
 
     options: SliceOptions
     detector_type: ClassVar[type[ReconstructionDetector]]
@@ -51,7 +52,7 @@ class ReconstructionRecipe(Recipe):
         """The examples' volumes, or synthetic ones."""
         if self.examples:
             examples = [e for e in self.examples if e.held_out == held_out]
-            read = (example.study().volume() for example in examples)
+            read = map(normal_volume, examples)
             return self.watched(read, len(examples))
         o = self.options
         seeds = synthetic_seeds(o.brains, o.seed, held_out=held_out)

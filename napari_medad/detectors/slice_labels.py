@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from napari_medad.detectors.recipe import Example
 from napari_medad.errors import MedadError
 from napari_medad.volumes.foreground import foreground_of
+from napari_medad.volumes.intensity import background_value
 from napari_medad.volumes.study import Study
+from napari_medad.volumes.volume import Volume
 
 
 def labels_of(example: Example, study: Study) -> dict[int, int]:
@@ -38,6 +41,24 @@ def labels_of(example: Example, study: Study) -> dict[int, int]:
     raise MedadError(
         f"{study.name} is abnormal, but nothing says in which slices; label its slices."
     )
+
+
+def normal_volume(example: Example) -> Volume:
+    """The volume of an example; where slices are labelled, those not called normal are emptied.
+
+    Raises
+    ------
+    MedadError
+        If a label is of a slice that is not there.
+    """
+    study = example.study()
+    volume = study.volume()
+    if not example.slices:
+        return volume
+    normal = [z for z, label in labels_of(example, study).items() if label == 0]
+    array = np.full_like(volume.array, background_value(volume.array))
+    array[normal] = volume.array[normal]
+    return replace(volume, array=array)
 
 
 def refuse_one_kind(labels: Sequence[int]) -> None:
