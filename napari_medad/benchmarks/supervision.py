@@ -74,6 +74,26 @@ def weak_examples(
     ]
 
 
+def prompted(
+    cell: Cell, folder: CellFolder, device: str, look: Callable[[Any], Any]
+) -> dict[str, str]:
+    """Settings that name the teacher of a detector which it prompts; it is trained where it is not.
+
+    Empty for other cells.
+
+    Raises
+    ------
+    MedadError
+        As `train`.
+    Cancelled
+        What was done is kept.
+    """
+    if cell.weak is None or cell.weak.supervision != "none":
+        return {}
+    steps = chain(cell, folder, device, look)
+    return {"source": cell.weak.teacher, "source_weights": str(steps.teacher)}
+
+
 def chain(cell: Cell, folder: CellFolder, device: str, look: Callable[[Any], Any]) -> WeakToStrong:
     """The chain of a dataset, which its cells share, with a trained teacher.
 

@@ -15,7 +15,7 @@ from napari_medad.benchmarks.measuring import measured_volumes
 from napari_medad.benchmarks.paper import Figure
 from napari_medad.benchmarks.progress import Clock
 from napari_medad.benchmarks.slice_measuring import measured_slices
-from napari_medad.benchmarks.supervision import chain, weak_examples
+from napari_medad.benchmarks.supervision import prompted, weak_examples
 from napari_medad.datasets import DatasetCase
 from napari_medad.detectors.detector import Detector
 from napari_medad.detectors.recipe import Example
@@ -47,11 +47,11 @@ def do(cell: Cell, folder: CellFolder, clock: Clock, device: str) -> CellResult:
         return held
     folder.begin(cell.made_of())
     weights = cell.weights if cell.options is None else _trained(cell, folder, clock, device)
-    prompted = _prompted(cell, folder, clock, device)
+    prompts = prompted(cell, folder, device, lambda _: clock.step("train", 0))
 
     @cache
     def detector() -> Detector:
-        settings = {**cell.settings, **prompted}
+        settings = {**cell.settings, **prompts}
         return load_detector(cell.card.name, weights=weights, device=device, **settings)
 
     if cell.kind == "images":
@@ -98,14 +98,6 @@ def _trained(cell: Cell, folder: CellFolder, clock: Clock, device: str) -> str:
         progress=listen,
     )
     return str(folder.model)
-
-
-def _prompted(cell: Cell, folder: CellFolder, clock: Clock, device: str) -> dict[str, str]:
-    """Settings of a detector that a teacher prompts; the teacher is trained where it is not."""
-    if cell.weak is None or cell.weak.supervision != "none":
-        return {}
-    steps = chain(cell, folder, device, lambda _: clock.step("train", 0))
-    return {"source": cell.weak.teacher, "source_weights": str(steps.teacher)}
 
 
 def _examples(cell: Cell, cases: Iterable[DatasetCase], held_out: bool) -> Iterator[Example]:

@@ -12,13 +12,15 @@ from sklearn.metrics import average_precision_score
 
 from napari_medad.benchmarks import work
 from napari_medad.benchmarks.cell import Weak
+from napari_medad.benchmarks.matrix import Matrix
 from napari_medad.benchmarks.run import Asked, measure_benchmark
-from napari_medad.benchmarks.supervision import slice_labels
+from napari_medad.benchmarks.supervision import prompted, slice_labels, weak_examples
 from napari_medad.benchmarks.weak_table import WeakTable, weak_cells, weak_parts
 from napari_medad.detectors.recipe import Example
 from napari_medad.detectors.slice_labels import normal_volume
 from napari_medad.errors import Cancelled, MedadError
 from napari_medad.training import weak_to_strong
+from napari_medad.training.weak_to_strong import WeakToStrong
 from napari_medad.volumes.volume import Volume
 
 SMALL = {
@@ -153,6 +155,33 @@ def test_who_learns_from_what(msd):
     assert cells["medsam2-points"].settings["generation"] == "medsam2"
     assert cells["medsam2-points"].options is None
     assert cells["ae"].weak.teacher == ""
+
+
+def test_masks_and_prompts_come_from_the_one_teacher_of_a_dataset(msd, tmp_path, monkeypatch):
+    steps = []
+    for name in ("teach", "mark", "refine"):
+        monkeypatch.setattr(WeakToStrong, name, lambda self, look, of=name: steps.append(of))
+    table = WeakTable.read("table1-rasalore")
+    cells = {cell.method: cell for cell in weak_cells(table, weak_parts(table, [msd]), {})}
+    folders = {name: Matrix("x", (), tmp_path).folder(cell) for name, cell in cells.items()}
+    home = tmp_path / "models" / "msd-task1"
+
+    def learned(name):
+        return weak_examples(cells[name], folders[name], "cpu", lambda now: None)
+
+    both = learned("rasalore")
+    assert steps == ["teach", "mark", "refine"]
+    names = [f"{case.name}_weak_mask.nii.gz" for case in cells["rasalore"].train]
+    assert [e.mask for e in both] == [home / "weak" / name for name in names]
+    assert [e.refined for e in both] == [home / "refined" / name for name in names]
+    assert [e.refined for e in learned("rasalore-weak")] == [None] * 3
+    assert steps[3:] == ["teach", "mark"]
+    assert {e.frame for e in both} == {3}
+    assert dict.fromkeys(ABNORMAL, 1) | {15: 0, 16: 0} == both[0].slices
+    assert all(e.mask is None for e in learned("ddpt") + learned("ae"))
+    prompt = prompted(cells["medsam-box"], folders["medsam-box"], "cpu", lambda now: None)
+    assert prompt == {"source": "ddpt", "source_weights": str(folders["ddpt"].model)}
+    assert prompted(cells["ddpt"], folders["ddpt"], "cpu", lambda now: None) == {}
 
 
 @pytest.mark.parametrize(
