@@ -2,11 +2,8 @@
 # Both make the virtual environment in .venv first, where it is missing or out of date.
 
 BIN := .venv/bin
-THREADS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); echo $$((n < 4 ? n : 4)))
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); echo $$((n < 4 ? n : 4)))
 PYTEST_ARGS ?=
-export OMP_NUM_THREADS = $(THREADS)
-export MKL_NUM_THREADS = $(THREADS)
-export OPENBLAS_NUM_THREADS = $(THREADS)
 
 .PHONY: help demo test lint docs install clean
 .DEFAULT_GOAL := help
@@ -22,8 +19,12 @@ demo: .venv/.installed
 	@.ci/debian-packages
 	$(BIN)/medad demo
 
+# Several processes of one thread each; WORKERS=0 is one process, as for a debugger.
+test: export OMP_NUM_THREADS = 1
+test: export MKL_NUM_THREADS = 1
+test: export OPENBLAS_NUM_THREADS = 1
 test: lint
-	.ci/with-display $(BIN)/pytest $(PYTEST_ARGS)
+	.ci/with-display $(BIN)/pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 lint: .venv/.installed
 	$(BIN)/ruff check .
