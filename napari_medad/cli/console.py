@@ -50,11 +50,11 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: 
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[..., str | None]]:
+def progress_bar(what: str, *, shown: bool = True) -> Iterator[Callable[..., str | None]]:
     """A bar on stderr with the time left, fed by progress reports.
 
     The first Ctrl-C asks the work to stop at its next report, so that it can leave
-    everything whole; the second interrupts at once.
+    everything whole; the second interrupts at once. Unless `shown`, nothing is printed.
 
     Yields
     ------
@@ -69,7 +69,8 @@ def progress_bar(what: str) -> Iterator[Callable[..., str | None]]:
         if asked:
             raise KeyboardInterrupt
         asked = True
-        note("Stopping at the next step; press Ctrl-C again to stop at once.")
+        if shown:
+            note("Stopping at the next step; press Ctrl-C again to stop at once.")
 
     columns = (
         TextColumn("{task.description}"),
@@ -79,12 +80,12 @@ def progress_bar(what: str) -> Iterator[Callable[..., str | None]]:
     )
     before = signal.signal(signal.SIGINT, on_interrupt)
     try:
-        with Progress(*columns, console=stderr) as bar:
+        with Progress(*columns, console=stderr, disable=not shown) as bar:
             task = bar.add_task(what, total=None, unit="", left="")
 
             def report(step: Any, more: str = "") -> str | None:
-                shown = {"unit": step.unit, "left": f"{_clock(step.eta_s)} {more}".rstrip()}
-                bar.update(task, completed=step.done, total=step.total, **shown)
+                fields = {"unit": step.unit, "left": f"{_clock(step.eta_s)} {more}".rstrip()}
+                bar.update(task, completed=step.done, total=step.total, **fields)
                 return "stop" if asked else None
 
             yield report

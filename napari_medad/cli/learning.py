@@ -48,8 +48,10 @@ def train(
 ) -> None:
     """Train a detector on your own images."""
     from napari_medad import train as train_detector
+    from napari_medad.training.processes import is_first
 
-    with progress_bar(f"train {name}") as report:
+    speaks = is_first()
+    with progress_bar(f"train {name}", shown=speaks) as report:
 
         def watch(step: Any) -> str | None:
             if step.note:
@@ -69,9 +71,12 @@ def train(
             else:
                 model = _from_labels(name, data, labels, out, teacher, refine, asked)
         except Cancelled:
+            if not speaks:
+                return
             note(f"What was learned is kept in {out}; add --resume to go on.")
             raise
-    say(str(model.path))
+    if speaks:
+        say(str(model.path))
 
 
 def _only_with_labels(**options: str | None) -> None:

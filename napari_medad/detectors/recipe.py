@@ -121,7 +121,13 @@ class TrainingOptions(Settings):
         description="What a crash may cost at most",
         json_schema_extra={"unit": "s", "advanced": True},
     )
-    devices: int = Field(1, ge=1, title="GPUs", json_schema_extra={"advanced": True})
+    devices: int = Field(
+        1,
+        ge=1,
+        title="GPUs",
+        description="In each machine; they share every batch",
+        json_schema_extra={"advanced": True},
+    )
     num_nodes: int = Field(1, ge=1, title="Machines", json_schema_extra={"advanced": True})
     strategy: Literal["auto", "ddp"] = Field(
         "auto",
@@ -151,6 +157,9 @@ class Recipe(ABC):
     trained with; None where corrections cannot teach."""
     synthetic: ClassVar[bool] = False
     """Whether `--data synthetic` is offered."""
+    contrasts_samples: ClassVar[bool] = False
+    """Whether a sample's loss is about the others in its batch, so that the mean over parts of
+    a batch is not the whole's: then it is trained in one process."""
 
     def __init__(self, options: TrainingOptions, examples: Sequence[Example]) -> None:
         self.options = options

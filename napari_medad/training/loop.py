@@ -10,6 +10,7 @@ from napari_medad.detectors.device import Device
 from napari_medad.detectors.recipe import Example
 from napari_medad.training.folder import TrainingFolder
 from napari_medad.training.plan import Plan, Wanted
+from napari_medad.training.processes import is_first
 from napari_medad.training.progress import Listener, looking
 from napari_medad.weights.model_folder import ModelFolder
 
@@ -67,10 +68,14 @@ def train(
     MedadError
         Wrong detector, option, data, weights or folder; a loss that diverges.
     Cancelled
-        If `progress` answered "stop". What was learned can be resumed.
+        If `progress` answered "stop". What was learned can be resumed. Where several
+        processes train together, all but the first also raise it when one of them fails,
+        and the first tells why.
     """
     from napari_medad.training.run import Run  # Lightning takes seconds, and only here is it used
 
+    if not is_first():
+        progress = preview = None
     folder = TrainingFolder(Path(out).expanduser())
     wanted = Wanted(name, data, options or {}, preset, weights)
     if not resume:

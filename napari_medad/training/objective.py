@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,9 +12,13 @@ from torch import Tensor, nn
 
 from napari_medad.detectors.recipe import Recipe
 from napari_medad.errors import MedadError
+from napari_medad.training.processes import gathered
 
 EXHAUSTED = ("out of memory", "not enough memory", "can't allocate memory")
 """What torch says on devices that have no error class of their own for it."""
+
+Row = tuple[dict[str, float], float]
+"""Losses, and how much they count."""
 
 
 class Objective(nn.Module):
@@ -35,7 +39,7 @@ class Gradients:
 
     The mean of the parts' losses, weighted by their sizes, is the batch's loss. So a halved
     batch costs time but changes neither the number of steps nor what a step sees (up to
-    layers that mix the samples of a batch).
+    layers that mix the samples of a batch). So it is with a batch that processes share.
 
     Parameters
     ----------
@@ -64,12 +68,17 @@ class Gradients:
         self.on_part = on_part
         self.on_halved = on_halved
 
-    def accumulate(self, batch: Mapping[str, Any], clear: Callable[[], None]) -> dict[str, float]:
+    def accumulate(
+        self, batch: Mapping[str, Any], clear: Callable[[], None], share: float = 1.0
+    ) -> dict[str, float]:
         """Add the batch's gradients to the parameters, and return its losses.
 
         Parameters
         ----------
         batch : mapping
+            What this process has of the batch.
+        share : float
+            Which part of the batch's samples that is, 0 to 1; the processes' sum is 1.
         clear : callable
             Sets the gradients to zero.
 
@@ -82,27 +91,29 @@ class Gradients:
         while True:
             clear()
             try:
-                losses = self._in_parts(batch, size)
+                losses = self._in_parts(batch, size, share)
             except (RuntimeError, MemoryError) as error:
                 if not _out_of_memory(error):
                     raise
             else:
+                losses = weighted(flat(gathered(self.fabric, [(losses, share)])))
                 _check_finite(losses)
                 return losses
             # Outside the handler, where the traceback no longer holds the batch's tensors.
             self._halve(size)
 
-    def _in_parts(self, batch: Mapping[str, Any], size: int) -> dict[str, float]:
+    def _in_parts(self, batch: Mapping[str, Any], size: int, share: float) -> dict[str, float]:
+        scale = share * self.fabric.world_size  # as the processes' gradients are averaged
         rows = []
         parts = list(_parts(batch, size, self.parts))
-        for number, (part, share) in enumerate(parts):
+        for number, (part, weight) in enumerate(parts):
             last = number == len(parts) - 1
             with self.fabric.no_backward_sync(self.objective, enabled=not last):
                 losses = self.objective(part)
-                self.fabric.backward(losses["loss"] * share)
-            rows.append(({key: float(v.detach()) for key, v in losses.items()}, share))
+                self.fabric.backward(losses["loss"] * (weight * scale))
+            rows.append(({key: float(v.detach()) for key, v in losses.items()}, weight))
             self.on_part()
-        return _weighted(rows)
+        return weighted(rows)
 
     def _halve(self, size: int) -> None:
         if self.fabric.world_size > 1:
@@ -122,10 +133,8 @@ class Gradients:
         )
 
 
-def held_out_losses(
-    objective: nn.Module, batches: Iterator[Mapping[str, Any]] | Any
-) -> dict[str, float]:
-    """Mean losses over the batches' samples, without gradients, in evaluation mode."""
+def held_out_losses(objective: nn.Module, batches: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """Losses of each batch with its size, without gradients, in evaluation mode."""
     training = objective.training
     objective.eval()
     rows = []
@@ -136,7 +145,7 @@ def held_out_losses(
                 rows.append((losses, float(_size(batch))))
     finally:
         objective.train(training)
-    return _weighted(rows)
+    return rows
 
 
 def _size(batch: Mapping[str, Any]) -> int:
@@ -153,12 +162,17 @@ def _parts(
         yield part, _size(part) / size
 
 
-def _weighted(rows: list[tuple[dict[str, float], float]]) -> dict[str, float]:
-    """Means of the losses, each over the parts that have it."""
-    keys = dict.fromkeys(key for losses, _ in rows for key in losses)
+def flat(gathered_rows: Sequence[Sequence[Row]]) -> list[Row]:
+    """The rows of all processes."""
+    return [row for rows in gathered_rows for row in rows]
+
+
+def weighted(rows: Sequence[Row]) -> dict[str, float]:
+    """Means of the losses, each over the parts that have it and count."""
+    keys = dict.fromkeys(key for losses, share in rows if share for key in losses)
     means = {}
     for key in keys:
-        held = [(losses[key], share) for losses, share in rows if key in losses]
+        held = [(losses[key], share) for losses, share in rows if share and key in losses]
         means[key] = sum(v * s for v, s in held) / sum(s for _, s in held)
     return means
 

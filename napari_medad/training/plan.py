@@ -24,6 +24,8 @@ from napari_medad.weights.model_folder import ModelFolder
 
 SYNTHETIC = "synthetic"
 VOLUMES = "volumes"
+WHERE = ("devices", "num_nodes", "strategy")
+"""Options about where to compute; a run may go on elsewhere."""
 Look = Callable[[int, int], None]
 
 
@@ -139,7 +141,8 @@ class Plan:
             )
         options = wanted.parse({**held.options, **wanted.chosen()})
         now = options.model_dump(mode="json")
-        changed = next((key for key in now if now[key] != held.options.get(key, now[key])), None)
+        fixed = [key for key in now if key not in WHERE]
+        changed = next((key for key in fixed if now[key] != held.options.get(key, now[key])), None)
         if changed is not None:
             raise MedadError(
                 f"The training in {folder.path} began with {changed}={held.options.get(changed)}; "

@@ -131,6 +131,8 @@ class Watch:
             self.idle_s += time.monotonic() - paused_at
         if answer == "stop":
             self.save()
+            if self.agree:
+                self.agree(None)  # all wait until the first has saved
             raise Cancelled("Cancelled.")
 
     def _answer(self, **details: Any) -> Any:

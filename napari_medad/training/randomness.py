@@ -88,21 +88,27 @@ class SeededItems(Dataset[Any]):
             self.items.set_epoch(epoch)
 
 
-def epoch_batches(
-    recipe: Recipe, size: int, epoch: int, *, rank: int = 0, world: int = 1
-) -> Sequence[list[int]]:
-    """Indices of one process's batches in an epoch; all processes have equally many.
+def epoch_batches(recipe: Recipe, size: int, epoch: int) -> Sequence[list[int]]:
+    """Indices of an epoch's batches, whichever and however many processes share them.
 
-    The last batch is filled from the epoch's beginning where the processes would otherwise
-    get batches of different sizes; a single item left over joins the batch before it, since
-    normalising over a batch of one is not possible.
+    A single item left over joins the batch before it, since normalising over a batch of one
+    is not possible.
     """
     options = recipe.options
     words = [options.seed, Stream.ORDER, epoch]
     order = recipe.order(size, np.random.default_rng(np.random.SeedSequence(words)))
-    order = np.concatenate([order, order[: -len(order) % world]])[rank::world]
     step = options.batch_size
     batches = [order[i : i + step].tolist() for i in range(0, len(order), step)]
     if len(batches) > 1 and len(batches[-1]) == 1 < step:
         batches[-2] += batches.pop()
     return batches
+
+
+def share_of(batch: list[int], rank: int, world: int) -> tuple[list[int], float]:
+    """One process's items of a batch, and which part of the batch they are.
+
+    The shares are as equal as can be. A process for which none is left computes the batch's
+    first item, since all must take part in every step; as its share is 0, it does not count.
+    """
+    mine = batch[rank::world]
+    return mine or batch[:1], len(mine) / len(batch)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,19 +13,30 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
 from torch.utils.data import DataLoader
 
 from napari_medad.detectors.device import Device
-from napari_medad.detectors.recipe import TrainingOptions
 from napari_medad.errors import MedadError
 from napari_medad.results.run_record import installed_versions
 from napari_medad.training.folder import TrainingFolder
 from napari_medad.training.history import History
-from napari_medad.training.objective import Gradients, Objective, held_out_losses
+from napari_medad.training.objective import (
+    Gradients,
+    Objective,
+    flat,
+    held_out_losses,
+    weighted,
+)
 from napari_medad.training.plan import Plan
+from napari_medad.training.processes import (
+    fabric_on,
+    gathered,
+    refuse_different,
+    shareable,
+    together,
+)
 from napari_medad.training.progress import Listener, Watch, looking
-from napari_medad.training.randomness import SeededItems, Stream, epoch_batches, seeded
+from napari_medad.training.randomness import SeededItems, Stream, epoch_batches, seeded, share_of
 from napari_medad.weights.model_folder import ModelFolder
 
 SAVING_SHARE = 0.05
@@ -39,7 +49,9 @@ Slice = Callable[[], np.ndarray | None]
 
 
 class Run:
-    """One training from its plan to the model folder.
+    """One training from its plan to the model folder, or one process's part in it.
+
+    The first process alone writes, reports and is asked; the others do as it does.
 
     Parameters
     ----------
@@ -60,16 +72,11 @@ class Run:
     ) -> None:
         self.plan, self.recipe, self.folder = plan, plan.recipe, folder
         self.options = plan.recipe.options
-        self.fabric = _fabric(device, self.options)
+        self.fabric = fabric_on(device, self.options)
         self.fabric.launch()
         self.preview = preview
-        self.recipe.watch = looking(progress if self.fabric.is_global_zero else None)
-        with seeded(self.options.seed, Stream.NETWORK):
-            self.network = plan.network()
-            self.samples = self.recipe.dataset(held_out=False)
-            self.held_out = self.recipe.dataset(held_out=True)
-        if not len(self.samples):  # type: ignore[arg-type]
-            raise MedadError("There is nothing to learn from in the data; give more images.")
+        self.recipe.watch = looking(progress)
+        together(self.fabric, self._prepare)
         self.per_epoch = len(self._batches(0))
         self.total = self.per_epoch * self.options.epochs
         self.history = History(folder.history_file, self.total)
@@ -80,14 +87,26 @@ class Run:
         if self.fabric.is_global_zero:
             folder.mark(plan.request, self.done, self.total)
 
+    def _prepare(self) -> None:
+        """The network and the data."""
+        with seeded(self.options.seed, Stream.NETWORK):
+            self.network = shareable(self.recipe, self.plan.network(), self.fabric)
+            self.samples = self.recipe.dataset(held_out=False)
+            self.held_out = self.recipe.dataset(held_out=True)
+        if not len(self.samples):  # type: ignore[arg-type]
+            raise MedadError("There is nothing to learn from in the data; give more images.")
+
     def _build(self, progress: Listener | None) -> None:
         """Network, optimiser, schedule and counters, from the checkpoint where there is one."""
         optimiser = self.recipe.optimiser(self.network)
         self.schedule = self.recipe.schedule(optimiser, self.total)
-        self.objective, self.optimiser = self.fabric.setup(
-            Objective(self.recipe, self.network), optimiser
+        self.alone = Objective(self.recipe, self.network)
+        self.objective, self.optimiser = self.fabric.setup(self.alone, optimiser)
+        held = together(self.fabric, self.folder.load)
+        request = self.plan.request
+        refuse_different(
+            self.fabric, (request.options, request.examples, held["step"] if held else 0)
         )
-        held = self.folder.load()
         if held is not None:
             self.network.load_state_dict(held["network"])
             self.optimiser.load_state_dict(held["optimiser"])
@@ -96,8 +115,7 @@ class Run:
             self.done, self._earlier_s = held["step"], held["seconds"]
             self.history.restore(self.done)
         agree = self.fabric.broadcast if self.fabric.world_size > 1 else None
-        callback = progress if self.fabric.is_global_zero else None
-        self.watch = Watch(callback, self.total, self.per_epoch, self.done, self.save, agree)
+        self.watch = Watch(progress, self.total, self.per_epoch, self.done, self.save, agree)
         parts = held["parts"] if held else 1
         self.gradients = Gradients(self.fabric, self.objective, parts, self.watch.poll, self._tell)
 
@@ -108,15 +126,15 @@ class Run:
         self.watch.poll()
         self._measure_held_out()
         for epoch in range(self.done // self.per_epoch, self.options.epochs):
-            for batch in self._loader(epoch, skip=self.done % self.per_epoch):
-                self._step(epoch, batch)
+            for batch, share in self._loader(epoch, skip=self.done % self.per_epoch):
+                self._step(batch, share)
             self._measure_held_out()
             self._preview()
         return self._finish()
 
-    def _step(self, epoch: int, batch: Mapping[str, Any]) -> None:
+    def _step(self, batch: Mapping[str, Any], share: float) -> None:
         with seeded(self.options.seed, Stream.STEP, self.done, self.fabric.global_rank):
-            losses = self.gradients.accumulate(batch, self.optimiser.zero_grad)
+            losses = self.gradients.accumulate(batch, self.optimiser.zero_grad, share)
         if self.options.clip_norm:
             largest = self.options.clip_norm
             self.fabric.clip_gradients(self.objective, self.optimiser, max_norm=largest)
@@ -130,17 +148,14 @@ class Run:
         self._save_in_time()
 
     def _batches(self, epoch: int) -> Sequence[list[int]]:
-        return epoch_batches(
-            self.recipe,
-            len(self.samples),  # type: ignore[arg-type]
-            epoch,
-            rank=self.fabric.global_rank,
-            world=self.fabric.world_size,
-        )
+        return epoch_batches(self.recipe, len(self.samples), epoch)  # type: ignore[arg-type]
 
-    def _loader(self, epoch: int, skip: int) -> Iterator[Mapping[str, Any]]:
-        """The epoch's batches, without the first `skip`."""
-        return self._load(self.samples, Stream.SAMPLE, epoch, self._batches(epoch)[skip:])
+    def _loader(self, epoch: int, skip: int) -> Iterator[tuple[Mapping[str, Any], float]]:
+        """The process's part of the epoch's batches, without the first `skip`, and its share."""
+        rank, world = self.fabric.global_rank, self.fabric.world_size
+        shares = [share_of(batch, rank, world) for batch in self._batches(epoch)[skip:]]
+        mine = self._load(self.samples, Stream.SAMPLE, epoch, [items for items, _ in shares])
+        return zip(mine, (share for _, share in shares), strict=True)
 
     def _load(
         self, items: Any, stream: Stream, epoch: int, batches: Sequence[list[int]]
@@ -168,10 +183,14 @@ class Run:
             return
         size = math.ceil(self.options.batch_size / self.gradients.parts)
         batches = [list(range(i, min(i + size, count))) for i in range(0, count, size)]
-        with seeded(self.options.seed, Stream.HELD_OUT):
-            losses = held_out_losses(
-                self.objective, self._load(self.held_out, Stream.HELD_OUT, 0, batches)
-            )
+        mine = range(self.fabric.global_rank, len(batches), self.fabric.world_size)
+        loaded = self._load(self.held_out, Stream.HELD_OUT, 0, [batches[n] for n in mine])
+        rows = []
+        for number, batch in zip(mine, loaded, strict=True):
+            # Without the strategy's wrapper: the processes may have different numbers of batches.
+            with seeded(self.options.seed, Stream.HELD_OUT, number), self.fabric.autocast():
+                rows += held_out_losses(self.alone, [batch])
+        losses = weighted(flat(gathered(self.fabric, rows)))
         self.history.held_out(losses, **self._facts())
         self.watch.tell(held_out=losses)
         self._save_in_time()
@@ -245,23 +264,26 @@ class Run:
 
     def _finish(self) -> ModelFolder:
         """Calibrate, and write the model folder."""
-        if self.fabric.is_global_zero:
-            self.save()
-            self._blend()
-            self._tell("Calibrating on the held-out images.")
-            with self._evaluating():
-                calibration = self.recipe.calibrate(self.network)
-            model = ModelFolder(
-                self.folder.path,
-                self.plan.request.detector,
-                self.recipe.model_settings(),
-                {**calibration, "training": self._record()},
-            )
-            self.history.write()
-            model.write(self.network.state_dict())
-            self.folder.finish()
-        self.fabric.barrier()
+        together(self.fabric, self._write_model)
         return ModelFolder.read(self.folder.path, self.plan.request.detector)
+
+    def _write_model(self) -> None:
+        if not self.fabric.is_global_zero:
+            return
+        self.save()
+        self._blend()
+        self._tell("Calibrating on the held-out images.")
+        with self._evaluating():
+            calibration = self.recipe.calibrate(self.network)
+        model = ModelFolder(
+            self.folder.path,
+            self.plan.request.detector,
+            self.recipe.model_settings(),
+            {**calibration, "training": self._record()},
+        )
+        self.history.write()
+        model.write(self.network.state_dict())
+        self.folder.finish()
 
     def _blend(self) -> None:
         """Mix the learned weights with those that the run began from."""
@@ -289,19 +311,3 @@ class Run:
             "versions": {**installed_versions(), "lightning": version("lightning")},
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-
-
-def _fabric(device: Device, options: TrainingOptions) -> Fabric:
-    """Lightning on the chosen device, without a word."""
-    for part in ("lightning.fabric", "lightning.pytorch"):
-        logging.getLogger(part).setLevel("WARNING")
-    kind, _, index = device.name.partition(":")
-    several = options.devices * options.num_nodes > 1
-    strategy = {"auto": "ddp_find_unused_parameters_true", "ddp": "ddp"}[options.strategy]
-    return Fabric(
-        accelerator=kind,
-        devices=[int(index)] if index else options.devices,
-        num_nodes=options.num_nodes,
-        strategy=strategy if several else "auto",
-        precision="bf16-mixed" if device.precision == "bf16" else "32-true",
-    )

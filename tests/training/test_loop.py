@@ -328,20 +328,6 @@ def test_damaged_checkpoint_is_one_sentence(tmp_path: Path) -> None:
     refused("cannot be read; delete it", "toy", "synthetic", tmp_path / "part", resume=True)
 
 
-@pytest.mark.slow
-def test_two_processes_give_what_one_does_and_say_nothing(tmp_path: Path) -> None:
-    options: dict[str, Any] = {"noise": False, "epochs": 2, "precision": "bf16"}
-    pair = {**options, "batch_size": 4, "devices": 2, "strategy": "ddp"}
-    process = run_script(tmp_path / "pair", pair, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    with process:
-        said, _ = process.communicate(timeout=250)
-    assert process.returncode == 0, said.decode()
-    assert said.decode() == ""
-    whole = medad.train("toy", "synthetic", tmp_path / "whole", options=options).tensors()
-    for key, tensor in whole.items():
-        torch.testing.assert_close(weights_of(tmp_path / "pair")[key], tensor, atol=2e-3, rtol=0)
-
-
 def test_moe_learns_and_resumes_exactly(tmp_path: Path) -> None:
     _, y, x = np.indices((12, 40, 40)) - 20
     ball = (y**2 + x**2 < 300).astype(np.float32)

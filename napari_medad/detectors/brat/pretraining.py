@@ -62,6 +62,8 @@ class ScansWithReports(Scans):
 class Pretraining(BratRecipe):
     """Scans and reports, contrastively, with repelled views and report writing."""
 
+    contrasts_samples = True
+
     @cached_property
     def reports(self) -> dict[int, list[str]]:
         """Sentences of every example's report, by the example's identity.
