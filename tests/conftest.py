@@ -46,6 +46,16 @@ def _own_weights_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.fixture
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines of the command's tables are not folded, whenever its console was made."""
+    from rich.console import Console
+
+    from napari_medad.cli import console
+
+    monkeypatch.setattr(console, "stdout", Console(width=600))
+
+
+@pytest.fixture
 def tiny_brat(_own_weights_folder: None) -> Path:
     """Installed weights "tiny" of brat: random numbers in a network of one layer."""
     import torch

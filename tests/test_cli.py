@@ -71,8 +71,7 @@ def test_help_and_lists_start_without_torch_and_qt(arguments):
     assert "hyperintensity" in ran.stdout or "detectors" in ran.stdout
 
 
-def test_detectors_says_what_each_reads_and_which_weights_there_are(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
+def test_detectors_says_what_each_reads_and_which_weights_there_are(capsys, wide_terminal):
     status, told, _ = medad(capsys, "detectors")
     assert status == 0
     line = next(line for line in told.splitlines() if "hyperintensity" in line)

@@ -45,7 +45,9 @@ def told(capsys: pytest.CaptureFixture[str]) -> str:
     return " ".join((out + err).split())
 
 
-def test_a_library_is_filled_listed_searched_and_emptied(library, scans, tmp_path, capsys) -> None:
+def test_a_library_is_filled_listed_searched_and_emptied(
+    library, scans, tmp_path, capsys, wide_terminal
+) -> None:
     asked = ["retrieve", "add", str(library), "--data", str(scans / "cases.csv"), *TINY]
     assert run(asked) == 0
     assert "3 added" in told(capsys)

@@ -75,8 +75,7 @@ def test_loading_says_the_same():
         load_detector("vand", device="cpu")
 
 
-def test_the_list_of_detectors_says_so_too(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "600")
+def test_the_list_of_detectors_says_so_too(capsys, wide_terminal):
     assert run(["detectors"]) == 0
     told = capsys.readouterr().out
     for name in ("anomalyclip", "vand", "adaclip", "anovl"):

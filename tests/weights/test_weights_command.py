@@ -9,8 +9,8 @@ from napari_medad.weights.installed import weights_home
 
 
 @pytest.fixture(autouse=True)
-def _wide(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "160")
+def _wide(wide_terminal):
+    pass
 
 
 def test_list_tells_what_is_installed_and_what_can_be_fetched(method, capsys):

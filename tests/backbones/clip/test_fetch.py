@@ -129,8 +129,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(model, tmp_path, monkey
         fetch_backbone("toy")
 
 
-def test_the_command_shows_the_licence_and_asks(model, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "160")
+def test_the_command_shows_the_licence_and_asks(model, capsys, monkeypatch, wide_terminal):
     monkeypatch.setattr("typer.confirm", lambda *_, **__: False)
     assert run(["weights", "fetch", "toy"]) == 1
     told = capsys.readouterr().err

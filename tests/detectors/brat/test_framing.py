@@ -33,6 +33,7 @@ def brain() -> Study:
     return make_brain(5, spacing=5.0).study
 
 
+@pytest.mark.filterwarnings("ignore:NvImgCodecPydicomReader")  # of MONAI, where it cannot use a GPU
 def test_it_is_the_authors_pipeline(brain: Study, tmp_path) -> None:
     scan = brain.volume("t1c")
     write_nifti(scan.array, scan, tmp_path / "p_t1c.nii.gz")
