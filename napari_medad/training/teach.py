@@ -11,6 +11,7 @@ from napari_medad.detectors.registry import card as card_of
 from napari_medad.detectors.registry import cards
 from napari_medad.errors import MedadError
 from napari_medad.training.loop import train
+from napari_medad.training.plan import WHERE
 from napari_medad.training.progress import Listener
 from napari_medad.weights.installed import Weights, find_weights
 from napari_medad.weights.model_folder import ModelFolder
@@ -118,5 +119,5 @@ def _trained_with(name: str, path: Path) -> dict[str, Any]:
     if not (path / "model.json").is_file():
         return {}
     training = ModelFolder.read(path, name).facts.get("training", {})
-    known = card_of(name).recipe_type().Options.model_fields
+    known = card_of(name).recipe_type().Options.model_fields.keys() - set(WHERE)
     return {key: value for key, value in training.get("options", {}).items() if key in known}
