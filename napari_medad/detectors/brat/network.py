@@ -112,8 +112,9 @@ class Brat(nn.Module):
 
     def views(self, image: Tensor) -> Views:
         """Image [b, c, z, y, x] in 0..1 -> the views."""
-        # convolutions are faster with the channels last, in bf16 above all
-        seen = self.visual_encoder(image.contiguous(memory_format=torch.channels_last_3d))
+        if torch.is_autocast_enabled(image.device.type):  # faster so in bf16, slower in fp32
+            image = image.contiguous(memory_format=torch.channels_last_3d)
+        seen = self.visual_encoder(image)
         tokens = self.ln_vision(seen.tokens)
         if self.global_proj is not None:
             mean = tokens.mean(dim=1, keepdim=True)
