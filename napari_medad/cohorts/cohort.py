@@ -158,7 +158,7 @@ class CohortFolder:
             done = self.record_of(source.name, record.detector).is_file()
             if done and row is not None and row.state == "done":
                 continue
-            self._sweep(source.name)
+            self.sweep(source.name)
             if done:
                 news.append(self.finished(source, record.detector))
             else:
@@ -214,8 +214,8 @@ class CohortFolder:
                 "on with the same options, or choose another --out."
             )
 
-    def _sweep(self, study: str) -> None:
-        """Remove what a killed run left half-written."""
+    def sweep(self, study: str) -> None:
+        """Remove what a killed run or worker left half-written of a study."""
         for part in self.of(study).glob(".part-*"):
             if part.is_dir():
                 shutil.rmtree(part, ignore_errors=True)

@@ -154,6 +154,7 @@ def detect_cohort(
         results = _here(work, loaded, left, tally)
     with closing(results):
         for row in results:
+            folder.sweep(row.study)
             append_rows(folder.path, [row])
             tally.finished(row)
     rows = read_summary(folder.path)

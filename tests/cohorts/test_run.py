@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import napari_medad as medad
+from napari_medad.cohorts.cohort import CohortFolder
 from napari_medad.cohorts.folders import find_cohort
 from napari_medad.cohorts.summary import append_rows, read_summary, write_summary
 from napari_medad.errors import Cancelled, MedadError
@@ -229,3 +230,21 @@ def test_studies_of_a_manifest_keep_its_names_and_volumes(scans, tmp_path):
     cohort = medad.detect_cohort(find_cohort(path), DETECTOR, tmp_path / "out")
     held = medad.load_detection(tmp_path / "out" / cohort.rows[0].record)
     assert (held.study.name, held.record.volume) == ("first", "t1c")
+
+
+def test_what_a_dead_worker_left_half_written_is_gone_when_its_study_is_done(
+    scans, tmp_path, monkeypatch
+):
+    begin = CohortFolder.begin
+
+    def begun(folder, record, sources):
+        left = begin(folder, record, sources)
+        part = folder.of(sources[0].name) / ".part-dead"
+        part.mkdir(parents=True)
+        (part / "map.nii.gz").write_bytes(b"half")
+        return left
+
+    monkeypatch.setattr(CohortFolder, "begin", begun)
+    cohort = medad.detect_cohort(scans, "hyperintensity", tmp_path / "out")
+    assert {row.state for row in cohort.rows} == {"done"}
+    assert not list((tmp_path / "out").rglob(".part-*"))
