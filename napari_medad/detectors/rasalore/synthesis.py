@@ -34,12 +34,12 @@ SLICES = 12
 CONTRASTS = {"t2f": 0.42, "t2w": 0.22, "t1c": 0.2, "t1n": 0.05, RANDOM: 0.11}
 """How often each contrast is drawn where the network does not tell them apart."""
 KINDS = {
-    "tumour": 0.22,
+    "tumour": 0.2,
     "glioma": 0.1,
     "metastases": 0.08,
     "patches": 0.12,
     "confluent": 0.08,
-    "bands": 0.2,
+    "bands": 0.22,
     "spots": 0.09,
     "stroke": 0.05,
     "cavity": 0.03,
@@ -48,10 +48,8 @@ KINDS = {
 """How often each kind of lesion is drawn."""
 SCATTERED = {"bands": 0.7, "confluent": 0.4, "patches": 0.3}
 """How often small ones of the same disease lie around these."""
-BLURRED, BLUR_MM = {True: 0.5, False: 0.05}, (1.5, 4.0)
+BLURRED, BLUR_MM = {True: 0.25, False: 0.05}, (1.5, 4.0)
 """Share of healthy and other scans that are smooth as averages of many scans are, and how much."""
-BLURRED_HEADS = 0.8
-"""Share of smooth scans that keep skull, scalp and face."""
 VENTRICLES, UNEVEN = (-0.6, 0.3), 0.5
 """Their size and the difference of the sides, see `make_anatomy`: the old have wide ones."""
 LARGEST = 45.0
@@ -168,7 +166,6 @@ class SyntheticCases:
         blur = rng.uniform(*BLUR_MM) if rng.random() < BLURRED[healthy] else 0.0
         if self.held_out:
             blur = 0.0  # no scanner's: thresholds are not calibrated on them
-        head = rng.random() < BLURRED_HEADS if blur else head
         shown = folded(planes, rng) if rng.random() < FOLDED else planes
         volumes, truth = {}, np.zeros(0)
         for name in names:
