@@ -112,7 +112,7 @@ def detect_cohort(
         If there are no studies, an option is wrong, the folder is of another run, a result
         cannot be written, or the cluster cannot be used.
     Cancelled
-        If `progress` answered "stop". The studies done are kept.
+        If `progress` answered "stop". The studies done are kept, and listed.
     """
     began = time.monotonic()
     found = source if isinstance(source, StudyList) else _found(source)
@@ -152,15 +152,25 @@ def detect_cohort(
         results = _on_cluster(work, left, tally, cluster, workers)
     else:
         results = _here(work, loaded, left, tally)
-    with closing(results):
-        for row in results:
-            folder.sweep(row.study)
-            append_rows(folder.path, [row])
-            tally.finished(row)
+    try:
+        with closing(results):
+            for row in results:
+                folder.sweep(row.study)
+                append_rows(folder.path, [row])
+                tally.finished(row)
+    except Cancelled:
+        _write_lists(folder, record)
+        raise
+    rows = _write_lists(folder, record)
+    return Cohort(folder.path, record, rows, len(left), time.monotonic() - began)
+
+
+def _write_lists(folder: CohortFolder, record: CohortRecord) -> tuple[Row, ...]:
+    """The table and the index of what is there; answers the rows."""
     rows = read_summary(folder.path)
     write_table(folder.path, rows)
     write_index(folder.path, record, rows)
-    return Cohort(folder.path, record, rows, len(left), time.monotonic() - began)
+    return rows
 
 
 def _found(source: str | Path) -> StudyList:

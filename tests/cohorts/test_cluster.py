@@ -5,6 +5,7 @@ import signal
 import time
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import napari_medad as medad
@@ -72,6 +73,19 @@ def test_with_a_worker_killed_the_results_are_those_of_one_machine(scan, tmp_pat
     assert without_times(here.rows) == without_times(spread.rows)
     assert [row.study for row in spread.failed] == ["c5"]
     assert not list((tmp_path / "spread").rglob(".part-*"))
+
+
+def test_a_network_says_the_same_on_a_cluster(scans, tmp_path):
+    options = {"weights": "starter", "precision": "fp32", "settings": {"mirror": False}}
+    here = medad.detect_cohort(scans, "rasalore", tmp_path / "here", **options)
+    spread = medad.detect_cohort(scans, "rasalore", tmp_path / "spread", workers=1, **options)
+    for row in here.rows:
+        ours, theirs = (
+            medad.load_detection(cohort.folder / row.record) for cohort in (here, spread)
+        )
+        assert ours.record.weights.sha256 == theirs.record.weights.sha256
+        np.testing.assert_allclose(ours.maps["anomaly"], theirs.maps["anomaly"], atol=1e-5, rtol=0)
+        assert ours.maps["anomaly"].max() > 0.1
 
 
 def test_the_model_is_loaded_once_a_worker(scans, tmp_path, threads, monkeypatch):

@@ -1,5 +1,6 @@
 """A cohort from its scans to its table, also after kills, on this machine alone."""
 
+import csv
 import json
 import os
 import signal
@@ -147,6 +148,11 @@ def test_stopping_keeps_what_is_done(scans, tmp_path):
         medad.detect_cohort(scans, DETECTOR, tmp_path / "out", progress=second)
     states = [row.state for row in read_summary(tmp_path / "out")]
     assert states == ["done", "waiting", "waiting"]
+    listed = csv.DictReader((tmp_path / "out" / "summary.csv").read_text().splitlines())
+    assert [row["state"] for row in listed] == states
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "case-0_hyperintensity_key.png" in page
+    assert "case-1_hyperintensity_key.png" not in page
     assert medad.detect_cohort(scans, DETECTOR, tmp_path / "out").computed == 2
 
 
