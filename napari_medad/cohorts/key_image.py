@@ -12,6 +12,7 @@ from napari_medad.export.outcome import Outcome
 from napari_medad.export.pictures import WARNING
 from napari_medad.export.planes import PlanePainter, font
 from napari_medad.results.detection import Detection
+from napari_medad.results.findings import middle_of
 from napari_medad.volumes.volume import AXES
 
 PLANE = 224
@@ -27,13 +28,13 @@ def write_key_image(detection: Detection, path: Path) -> None:
 
 
 def key_picture(detection: Detection) -> Image.Image:
-    """Three planes through the highest score of the findings, of the whole map without any."""
+    """Three planes through the finding with the highest score; without any, through that score."""
     outcome = Outcome.of(detection)
     painter = PlanePainter(outcome)
-    peak = _peak(detection)
+    place = _place(detection)
     picture = Image.new("RGB", (3 * PLANE, PLANE))
     for number, (axis, along) in enumerate(AXES.items()):
-        plane = painter.draw(axis, peak[along], (PLANE - 2, PLANE), cross=peak)
+        plane = painter.draw(axis, place[along], (PLANE - 2, PLANE), cross=place)
         picture.paste(plane, (number * PLANE + 1, 0))
     if outcome.record.untrained:
         at = (picture.width / 2, PLANE - 4)
@@ -41,9 +42,10 @@ def key_picture(detection: Detection) -> Image.Image:
     return picture
 
 
-def _peak(detection: Detection) -> tuple[int, int, int]:
+def _place(detection: Detection) -> tuple[int, int, int]:
     if detection.findings:
-        return max(detection.findings, key=lambda found: found.max_score).peak_zyx
+        finding = max(detection.findings, key=lambda found: found.max_score)
+        return middle_of(finding, detection.mask, detection.volume)
     anomaly = detection.maps["anomaly"]
     z, y, x = np.unravel_index(int(np.argmax(anomaly)), anomaly.shape)
     return int(z), int(y), int(x)

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from napari_medad.atomic import replacing
 from napari_medad.export.outcome import UNTRAINED, Outcome
 from napari_medad.export.planes import CHOSEN, CROSS, FINDING, PlanePainter, colours, font
-from napari_medad.results.findings import Finding
+from napari_medad.results.findings import Finding, middle_of
 from napari_medad.volumes.volume import AXES
 
 PLANE = 380
@@ -53,11 +53,13 @@ def save_picture(picture: Image.Image, path: Path) -> None:
 
 
 def key_image(painter: PlanePainter, finding: Finding) -> Image.Image:
-    """Three planes through a finding's peak with cross-hair, scale, letters and legend."""
-    outcome, peak = painter.outcome, finding.peak_zyx
+    """Three planes through a finding's middle with cross-hair, scale, letters and legend."""
+    outcome = painter.outcome
+    middle = middle_of(finding, outcome.mask, outcome.volume)
     picture = Image.new("RGB", (3 * PLANE + BAR, HEAD + PLANE + FOOT), BACKGROUND)
     for number, (axis, along) in enumerate(AXES.items()):
-        plane = painter.draw(axis, peak[along], (PLANE - 4, PLANE), cross=peak, chosen=finding.id)
+        size = PLANE - 4, PLANE
+        plane = painter.draw(axis, middle[along], size, cross=middle, chosen=finding.id)
         picture.paste(plane, (number * PLANE + 2, HEAD))
     draw = ImageDraw.Draw(picture)
     right, front, up = finding.centroid_ras

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import cc3d
+import nibabel as nib
 import numpy as np
 
 from napari_medad.volumes import large_array
@@ -26,7 +27,7 @@ class Finding:
     centroid_ras : tuple of float
         Centre of mass, RAS mm (right, anterior, superior positive).
     peak_zyx : tuple of int
-        Array position of the highest score: where the viewer goes on a click.
+        Array position of the highest score; see `middle_of` for where to look at it.
     extent_mm : tuple of float
         Bounding box size in mm along the array axes (z, y, x).
     slices : tuple of int
@@ -107,6 +108,35 @@ def find(
     spans = about["bounding_boxes"][kept].reshape(-1, 3, 2).astype(int)
     shapes = _Shapes(sizes[kept - 1], about["centroids"][kept], spans[..., 0], spans[..., 1])
     return labels, _describe(scores, box, volume, shapes, category)
+
+
+def middle_of(finding: Finding, labels: np.ndarray, volume: Volume) -> tuple[int, int, int]:
+    """Where to look at a finding: its voxel nearest to its centre of mass, in that plane.
+
+    The highest score of a map that saturates may lie at the finding's edge.
+
+    Parameters
+    ----------
+    finding : Finding
+    labels : ndarray [z, y, x]
+        Findings' numbers, `finding` among them.
+    volume : Volume
+        The labels' grid.
+
+    Returns
+    -------
+    tuple of int
+        z, y, x; the peak where the labels do not hold the finding.
+    """
+    centre = nib.affines.apply_affine(np.linalg.inv(volume.affine), finding.centroid_ras)[::-1]
+    planes = range(finding.slices[0], finding.slices[1] + 1)
+    for z in sorted(planes, key=lambda plane: abs(plane - centre[0])):
+        places = np.argwhere(labels[z] == finding.id)
+        if places.size:
+            away = (places - centre[1:]) * np.array(volume.spacing[1:])
+            y, x = places[np.linalg.norm(away, axis=1).argmin()].tolist()
+            return z, y, x
+    return finding.peak_zyx
 
 
 class _Shapes(NamedTuple):

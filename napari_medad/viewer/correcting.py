@@ -14,7 +14,7 @@ from napari_medad.corrections.edit import Edit
 from napari_medad.corrections.history import Step
 from napari_medad.errors import Cancelled, MedadError
 from napari_medad.inference.progress import Progress
-from napari_medad.results.findings import Finding
+from napari_medad.results.findings import Finding, middle_of
 from napari_medad.results.measurements import Diameters
 from napari_medad.viewer.correction_keys import correction_keys
 from napari_medad.viewer.correction_layers import CorrectionLayers
@@ -379,7 +379,8 @@ class Correcting(QObject):
         self.layers.mask.selected_label = finding.id
         if self.form.table.ids != [finding.id]:
             self.form.table.choose([finding.id])
-        go_to(self.viewer, self.layers.mask, finding.peak_zyx)
+        volume = self.layers.correction.detection.volume
+        go_to(self.viewer, self.layers.mask, middle_of(finding, self.layers.mask.data, volume))
         self._measure()
 
     def _measure(self) -> None:

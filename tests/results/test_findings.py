@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from napari_medad.results.findings import find
+from napari_medad.results.findings import find, middle_of
 from napari_medad.volumes.volume import Volume
 
 
@@ -35,6 +35,23 @@ def test_every_figure_by_hand(anomaly, volume):
     assert labels.dtype == np.uint16
     assert np.array_equal(labels == 1, (anomaly > 0.5) & (np.arange(12) < 6)[:, None, None])
     assert np.argwhere(labels == 2).tolist() == [[9, 8, 7]]
+
+
+def test_one_looks_at_a_finding_in_its_middle(volume):
+    """A bar of planes 2 to 8, highest at its end, and a ring, whose centre is not its own."""
+    bar = np.zeros((12, 10, 8), np.float32)
+    bar[2:9, 3:6, 2:5] = 1
+    bar[8, 5, 4] = 2
+    labels, (finding,) = find(bar, 0.5, volume)
+    assert finding.peak_zyx == (8, 5, 4)
+    assert middle_of(finding, labels, volume) == (5, 4, 3)
+    ring = np.zeros_like(bar)
+    ring[4, 2:7, 1:6] = 1
+    ring[4, 3:6, 2:5] = 0
+    labels, (finding,) = find(ring, 0.5, volume)
+    assert middle_of(finding, labels, volume) in ((4, 4, 1), (4, 4, 5))  # 2 mm away, not 4
+    labels[:] = 0
+    assert middle_of(finding, labels, volume) == finding.peak_zyx
 
 
 def test_voxels_at_the_threshold_do_not_belong(anomaly, volume):

@@ -9,6 +9,7 @@ import pytest
 
 from napari_medad.inference.run import detect
 from napari_medad.results.detection import Detection
+from napari_medad.results.findings import middle_of
 from napari_medad.viewer.app import show_detection
 from napari_medad.viewer.canvas import camera_of, grid_of
 from napari_medad.viewer.comparing import BESIDE, DIFFERENCE, FIRST, SECOND, VIEWS
@@ -95,10 +96,11 @@ def test_a_row_goes_to_the_finding(compared: CompareDock, viewer) -> None:
         if compared.alone.item(r, 0).text() == "brighter"
     )
     compared.alone.selectRow(row)
-    _, finding = compared._alone[row]
+    detection, finding = compared._alone[row]
     layers = session_of(viewer).layers_of(compared.compared[1])
     at = layers.mask.world_to_data(viewer.dims.point)
-    assert tuple(np.round(at).astype(int)) == finding.peak_zyx
+    middle = middle_of(finding, layers.mask.data, detection.volume)
+    assert tuple(np.round(at).astype(int)) == middle
 
 
 def test_views_show_one_the_other_both_and_the_difference(compared: CompareDock, viewer) -> None:

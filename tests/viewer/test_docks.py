@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_medad.results.findings import middle_of
 from napari_medad.viewer.app import open_docks
 from napari_medad.viewer.docks.detect import DetectDock
 from napari_medad.viewer.docks.findings import FindingsDock
@@ -141,7 +142,8 @@ def test_a_click_on_a_finding_goes_there(viewer, docks, wait_until: Callable) ->
     findings.table.selectRow(1)
     finding = session.current.findings[1]
     assert session.selected == finding.id
-    assert tuple(viewer.dims.current_step) == finding.peak_zyx
+    middle = middle_of(finding, session.current.mask, session.current.volume)
+    assert tuple(viewer.dims.current_step) == middle
     findings.next_button.click()
     assert session.selected == session.current.findings[2].id
     findings._go_to_slice(7)

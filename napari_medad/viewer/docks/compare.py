@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_medad.evaluation.agreement import RULES, Agreement, agreement, consensus
+from napari_medad.results.findings import middle_of
 from napari_medad.viewer.app import show_detection
 from napari_medad.viewer.comparing import (
     BESIDE,
@@ -287,7 +288,8 @@ class CompareDock(QWidget):
         layers = self.session.layers_of(detection)
         if layers is not None and layers.mask is not None:
             layers.choose(finding.id)
-            go_to(self.viewer, layers.mask, finding.peak_zyx)
+            middle = middle_of(finding, layers.mask.data, detection.volume)
+            go_to(self.viewer, layers.mask, middle)
 
     def join(self) -> None:
         """Make one detection of the two, or of all of the scan, and show it."""

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 
 from napari_medad.errors import MedadError
 from napari_medad.results.detection import Detection
-from napari_medad.results.findings import Finding
+from napari_medad.results.findings import Finding, middle_of
 from napari_medad.viewer.navigation import go_to, go_to_slice, slice_in_view
 from napari_medad.viewer.orientation import dress
 from napari_medad.viewer.parts.cut_sliders import CutSliders
@@ -217,11 +217,13 @@ class FindingsDock(QWidget):
                 self.session.select(int(number))
 
     def _go_to(self, finding: Finding) -> None:
-        """Put the sliders on the finding's peak and centre the view on it."""
-        if self.layers is None or self.layers.mask is None:
+        """Put the sliders on the finding's middle and centre the view on it."""
+        detection = self.session.current
+        if detection is None or self.layers is None or self.layers.mask is None:
             return
         self.layers.choose(finding.id)
-        go_to(self.viewer, self.layers.mask, finding.peak_zyx)
+        middle = middle_of(finding, self.layers.mask.data, detection.volume)
+        go_to(self.viewer, self.layers.mask, middle)
         self._filling = True
         self._select_row(finding.id)
         self._filling = False
