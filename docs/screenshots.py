@@ -277,6 +277,7 @@ def label(study: Study, theme: str) -> None:
     save(dock, f"label-marking-{theme}")
     settle(lambda: not dock.masks.work.running)
     dock.masks.open(0)
+    settle(lambda: not dock.masks.reading.running)
     dock.slices.go_to(88)
     settle()
     save(dock, f"label-masks-{theme}")
@@ -289,7 +290,7 @@ def label(study: Study, theme: str) -> None:
     save(dock, f"label-network-{theme}")
     dock.network.options.set_values({**dock.network.options.values(), **QUICK_NETWORK})
     dock.network.start_button.click()
-    settle(lambda: not dock.run.active)
+    settle(lambda: dock.network.own and not dock.run.active)
     save(dock, f"label-network-done-{theme}")
     viewer.close()
 

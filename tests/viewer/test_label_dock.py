@@ -118,17 +118,22 @@ def test_from_labels_to_a_detection(dock, viewer, wait_until: Callable, small_st
     assert read_volume(path).grid.same_as(shown.grid)
     count = len(viewer.layers)
     dock.masks.open(0)
+    wait_until(lambda: any(FILE in la.metadata for la in viewer.layers))
     (layer,) = [la for la in viewer.layers if FILE in la.metadata]
     assert len(viewer.layers) == count + 1  # the image was open already
     layer.data[25, 30:34, 30:34] = 1
     layer.data[26] = 0
+    dock.masks.keep()
+    wait_until(lambda: "Kept" in dock.masks.footer.notice.text())
+    assert read_volume(path).array[25, 30:34, 30:34].all()
+    layer.data[24, 30:34, 30:34] = 1
     dock.tabs.setCurrentWidget(dock.network)
     dock.network.options.set_values({**dock.network.options.values(), **NETWORK})
     dock.network.start_button.click()
-    wait_until(lambda: not dock.run.active, 120)
+    wait_until(lambda: dock.network.own and dock.run.state in ("done", "failed"), 120)
     assert dock.run.state == "done", dock.run.messages
     kept = read_volume(path).array
-    assert kept[25, 30:34, 30:34].all()
+    assert kept[24:26, 30:34, 30:34].all()
     assert not kept[26].any()
     assert dock.home == weights_home() / "rasalore" / dock.home.name
     assert dock.home.name in installed_weights("rasalore")

@@ -27,7 +27,7 @@ from napari_medad.training.weak_to_strong import Chain, WeakToStrong, teacher_of
 from napari_medad.viewer.parts.notice import DOCK_WIDTH
 from napari_medad.viewer.parts.slice_labels import SliceLabels
 from napari_medad.viewer.parts.training_page import TrainingPage
-from napari_medad.viewer.parts.weak_masks import WeakMasks
+from napari_medad.viewer.parts.weak_masks import WeakMasks, write_painted
 from napari_medad.viewer.session import session_of, unwrapped
 from napari_medad.viewer.training_run import Order, training_of
 from napari_medad.viewer.worker import Work
@@ -49,7 +49,8 @@ class LabelDock(QWidget):
         super().__init__()
         self.viewer = unwrapped(napari_viewer)
         self.session = session_of(napari_viewer)
-        self.run, self.saving = training_of(self.session), Work(self)
+        self.run = training_of(self.session)
+        self.saving, self.keeping = Work(self), Work(self)
         self.name_box, self.teacher_box = QComboBox(self), QComboBox(self)
         self.name_box.setEditable(True)
         self.name_box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
@@ -106,6 +107,8 @@ class LabelDock(QWidget):
             lambda p: self.teaching.notice.say(f"Keeping image {p.done + 1} of {p.total} …")
         )
         self.saving.finished.connect(self._on_saved)
+        self.keeping.failed.connect(lambda sentence: self.network.notice.say(sentence, "error"))
+        self.keeping.finished.connect(self._begin)
         self.tabs.currentChanged.connect(self._on_page)
         self.viewer.events.theme.connect(self._on_theme)
 
@@ -167,33 +170,34 @@ class LabelDock(QWidget):
             self.saving.start(self._save)
 
     def train(self) -> None:
-        """Train the network from the masks."""
+        """Keep what was painted, then train the network from the masks."""
         assert self.network.options is not None
         try:
-            if self.run.active:
+            if self.run.active or self.keeping.running:
                 raise MedadError(BUSY)
             steps = self.steps()
             if not all(path.is_file() for path in steps.masks("weak")):
                 raise MedadError("Not every image has a mask yet; make them on the Masks page.")
-            self.masks.keep()
-            manifest = steps.write_manifest()
-        except (MedadError, OSError) as error:
+        except MedadError as error:
             self.network.notice.say(str(error), "error")
             return
-        device = self.network.device_box.currentText()
-        resume = (self.home / "training.json").is_file()
-        self._begin(
-            Order(
-                STRONG,
-                manifest,
-                self.home,
-                self.network.options.values(),
-                None,
-                None,
-                device,
-                resume,
-            )
+        painted = self.masks.painted()
+        order = Order(
+            STRONG,
+            steps.manifest,
+            self.home,
+            self.network.options.values(),
+            device=self.network.device_box.currentText(),
+            resume=(self.home / "training.json").is_file(),
         )
+
+        def keep(report: Callable[[Any], str | None]) -> Order:
+            write_painted(painted)
+            steps.write_manifest()
+            return order
+
+        self.network.notice.say("Keeping the masks …")
+        self.keeping.start(keep)
 
     def use(self) -> None:
         """Choose the new model in the Detect dock, and bring that to the front."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,6 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_medad.errors import MedadError
 from napari_medad.training.slice_labelling import image_name
 from napari_medad.training.weak_to_strong import WeakToStrong, image_of
 from napari_medad.viewer.layers import (
@@ -33,6 +33,7 @@ from napari_medad.viewer.parts.run_footer import RunFooter
 from napari_medad.viewer.worker import Work, leave_a_core_to_the_window
 from napari_medad.volumes.nifti import write_nifti
 from napari_medad.volumes.reader import case_name, read_study, read_volume
+from napari_medad.volumes.study import Study
 from napari_medad.volumes.volume import Volume
 
 if TYPE_CHECKING:
@@ -41,6 +42,50 @@ if TYPE_CHECKING:
 FILE = "medad weak mask"
 """Key of a layer's metadata: the file its voxels are kept in."""
 KINDS = {"weak": "teacher's mask", "refined": "MedSAM's mask"}
+
+
+@dataclass(eq=False)
+class Opened:
+    """An image and its masks, read from their files.
+
+    Attributes
+    ----------
+    volume : Volume
+    study : Study, optional
+        Where the image has no layer yet.
+    masks : list of (str, Path, ndarray [z, y, x] uint8)
+        Names for the layers, files, and voxels.
+    """
+
+    volume: Volume
+    study: Study | None = None
+    masks: list[tuple[str, Path, np.ndarray]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class Painted:
+    """A mask as it stands in its layer: its name, file, image, and voxels [z, y, x] bool."""
+
+    name: str
+    path: Path
+    volume: Volume
+    mask: np.ndarray
+
+
+def write_painted(painted: Sequence[Painted]) -> list[str]:
+    """Write every mask that differs from its file, on its image's voxels; their names.
+
+    Raises
+    ------
+    MedadError, OSError
+        If a file cannot be read or written.
+    """
+    kept = []
+    for held in painted:
+        if not np.array_equal(held.mask, read_volume(held.path).array > 0):
+            write_nifti(held.mask.astype(np.uint8), held.volume, held.path, labels=True)
+            kept.append(held.name)
+    return kept
 
 
 class WeakMasks(QWidget):
@@ -62,7 +107,8 @@ class WeakMasks(QWidget):
         super().__init__(parent)
         self.viewer = viewer
         self.steps: WeakToStrong | None = None
-        self.list, self.footer, self.work = QListWidget(self), RunFooter(self), Work(self)
+        self.list, self.footer = QListWidget(self), RunFooter(self)
+        self.work, self.reading, self.writing = Work(self), Work(self), Work(self)
         self.list.setWordWrap(True)
         self.footer.run_button.setText("Mark with the teacher")
         self.open_button = QPushButton("Open", self)
@@ -94,6 +140,10 @@ class WeakMasks(QWidget):
             lambda: self.footer.say("Stopped; the masks made so far are kept.", "warning")
         )
         self.work.ended.connect(self._on_ended)
+        self.reading.finished.connect(self._show)
+        self.writing.finished.connect(self._on_kept)
+        for files in (self.reading, self.writing):
+            files.failed.connect(lambda sentence: self.footer.say(sentence, "error"))
 
     def show_steps(self, steps: WeakToStrong | None, reason: str = "") -> None:
         """The chain whose masks are shown; without one, the reason why there are none."""
@@ -113,35 +163,42 @@ class WeakMasks(QWidget):
             self._start(self.steps.refine, "Loading MedSAM …", "MedSAM's masks are there, too.")
 
     def open(self, row: int) -> None:
-        """Show an image and its masks as layers."""
-        if self.steps is None or row < 0:
+        """Show an image and its masks as layers, once they are read."""
+        if self.steps is None or row < 0 or self.reading.running:
             return
         image = image_of(self.steps.examples[row])
-        try:
-            volume = self._shown(case_name(image)) or self._opened(image)
-            for kind, said in KINDS.items():
-                path = self.steps.masks(kind)[row]
-                name = f"{case_name(image)} · {said}"
-                if path.is_file() and name not in self.viewer.layers:
-                    self._add(name, path, volume)
-        except MedadError as error:
-            self.footer.say(str(error), "error")
+        shown = self._shown(case_name(image))
+        named = [
+            (f"{case_name(image)} · {said}", self.steps.masks(kind)[row])
+            for kind, said in KINDS.items()
+        ]
+        wanted = [(name, path) for name, path in named if name not in self.viewer.layers]
+
+        def read(report: Callable[[Any], str | None]) -> Opened:
+            study = None if shown else read_study(image)
+            opened = Opened(shown or study.volume(), study)  # type: ignore[union-attr]
+            for name, path in wanted:
+                if path.is_file():
+                    opened.masks.append((name, path, read_volume(path).array.astype(np.uint8)))
+            return opened
+
+        self.footer.say(f"Opening {case_name(image)} …")
+        self.reading.start(read)
+
+    def painted(self) -> list[Painted]:
+        """Copies of the open masks, as they stand."""
+        return [
+            Painted(layer.name, path, layer.metadata[VOLUME], np.asarray(layer.data) > 0)
+            for layer in self.viewer.layers
+            if isinstance(layer, Labels) and (path := layer.metadata.get(FILE)) is not None
+        ]
 
     def keep(self) -> None:
-        """Write every open mask that was changed, on its image's voxels."""
-        kept = []
-        for layer in self.viewer.layers:
-            path = layer.metadata.get(FILE)
-            if path is None or not isinstance(layer, Labels):
-                continue
-            painted = (np.asarray(layer.data) > 0).astype(np.uint8)
-            if not np.array_equal(painted > 0, read_volume(path).array > 0):
-                write_nifti(painted, layer.metadata[VOLUME], path, labels=True)
-                kept.append(layer.name)
-        if kept:
-            self.footer.say(f"Kept: {', '.join(kept)}.", "good")
-        else:
-            self.footer.say("Nothing was painted since the masks were kept.")
+        """Write every open mask that was changed."""
+        if not self.writing.running:
+            painted = self.painted()
+            self.footer.say("Keeping what was painted …")
+            self.writing.start(lambda report: write_painted(painted))
 
     def refresh(self) -> None:
         """List the images anew."""
@@ -170,23 +227,27 @@ class WeakMasks(QWidget):
                 return study.volume(key)
         return None
 
-    def _opened(self, image: Path) -> Volume:
-        """The image's kept copy, as a new layer under the name that its labels have."""
-        study = read_study(image)
-        for data, options, _ in study_layers(study):
-            self.viewer.add_image(data, **options)
-        return study.volume()
+    def _show(self, opened: Opened) -> None:
+        """The image under the name that its labels have, and its masks, as new layers."""
+        if opened.study is not None:
+            for data, options, _ in study_layers(opened.study):
+                self.viewer.add_image(data, **options)
+        for name, path, mask in opened.masks:
+            layer = self.viewer.add_labels(
+                mask,
+                name=name,
+                metadata={"medad map": "mask", VOLUME: opened.volume, FILE: path},
+                **placement(opened.volume),
+                **layer_units(3),
+            )
+            layer.brush_size = 12
+        self.footer.say("")
 
-    def _add(self, name: str, path: Path, volume: Volume) -> None:
-        mask = read_volume(path)
-        layer = self.viewer.add_labels(
-            mask.array.astype(np.uint8),
-            name=name,
-            metadata={"medad map": "mask", VOLUME: volume, FILE: path},
-            **placement(volume),
-            **layer_units(3),
-        )
-        layer.brush_size = 12
+    def _on_kept(self, names: list[str]) -> None:
+        if names:
+            self.footer.say(f"Kept: {', '.join(names)}.", "good")
+        else:
+            self.footer.say("Nothing was painted since the masks were kept.")
 
     def _start(self, step: Callable[..., Any], begins: str, ends: str) -> None:
         def run(report: Callable[[Any], str | None]) -> str:
