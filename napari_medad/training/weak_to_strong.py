@@ -136,7 +136,7 @@ class WeakToStrong:
         refined = self.masks("refined")
         with replacing(self.manifest) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(["image", "mask", "refined", "label", "slices"])
+            writer.writerow(["image", "frame", "mask", "refined", "label", "slices"])
             for example, weak, better in zip(
                 self.examples, self.masks("weak"), refined, strict=True
             ):
@@ -144,6 +144,7 @@ class WeakToStrong:
                 writer.writerow(
                     [
                         image_of(example).resolve(),
+                        "" if example.frame is None else example.frame,
                         weak.relative_to(self.home),
                         better.relative_to(self.home) if better.is_file() else "",
                         example.label,
@@ -249,6 +250,11 @@ def labelled_examples(data: Path, labels: Path) -> tuple[Example, ...]:
     by_name: dict[str, Example] = {}
     for example in examples_from(data):
         path = image_of(example)
+        if by_name.get(str(path.resolve()), example).frame != example.frame:
+            raise MedadError(
+                f"{data} names several frames of {path.name}, which labels of slices cannot tell "
+                "apart; save each frame as a file of its own."
+            )
         by_name |= dict.fromkeys((path.name, case_name(path), str(path.resolve())), example)
     found: dict[str, Example] = {}
     for row in read_slice_labels(labels):

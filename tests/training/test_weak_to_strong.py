@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -11,7 +12,12 @@ from napari_medad.cli import run
 from napari_medad.errors import MedadError
 from napari_medad.training import weak_to_strong
 from napari_medad.training.manifest import read_manifest
-from napari_medad.training.weak_to_strong import Chain, labelled_examples, train_from_labels
+from napari_medad.training.weak_to_strong import (
+    Chain,
+    WeakToStrong,
+    labelled_examples,
+    train_from_labels,
+)
 from napari_medad.volumes.nifti import write_nifti
 from napari_medad.volumes.phantom import make_brain
 from napari_medad.volumes.reader import read_volume
@@ -74,6 +80,24 @@ def test_wrong_labels_are_named(folder: Path, tmp_path: Path, row: str, said: st
     (tmp_path / "labels.csv").write_text(f"image,slice,label\n{row}\n")
     with pytest.raises(MedadError, match=said):
         labelled_examples(folder, tmp_path / "labels.csv")
+
+
+def test_a_frame_of_a_series_stays_that_frame(folder: Path, tmp_path: Path) -> None:
+    still = read_volume(folder / "p1.nii.gz")
+    voxels = np.stack([np.zeros_like(still.array), still.array]).transpose(3, 2, 1, 0)
+    nib.save(nib.Nifti1Image(voxels, still.affine), tmp_path / "series.nii.gz")
+    (tmp_path / "labels.csv").write_text("image,slices\nseries,3:0 4:1\n")
+    table = tmp_path / "scans.csv"
+    table.write_text("image,frame\nseries.nii.gz,1\n")
+    steps = WeakToStrong(tmp_path, labelled_examples(table, tmp_path / "labels.csv"))
+    (mask,) = steps.masks("weak")
+    write_nifti((still.array > 0).astype(np.uint8), still, mask, labels=True)
+    (example,) = read_manifest(steps.write_manifest())
+    assert example.frame == 1
+    assert np.array_equal(example.study().volume().array, still.array)
+    table.write_text("image,frame\nseries.nii.gz,0\nseries.nii.gz,1\n")
+    with pytest.raises(MedadError, match="several frames of series.nii.gz"):
+        labelled_examples(table, tmp_path / "labels.csv")
 
 
 def test_teachers_and_refiners_that_cannot_be_are_refused() -> None:
