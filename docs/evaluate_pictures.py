@@ -17,7 +17,7 @@ from pathlib import Path
 import napari
 import numpy as np
 from qtpy.QtWidgets import QWidget
-from screenshots import save, settle, window
+from screenshots import in_front, save, settle, window
 
 from napari_medad.cohorts.run import detect_cohort
 from napari_medad.cohorts.summary import Row, append_rows
@@ -41,10 +41,9 @@ PATIENTS = 7
 def opened(theme: str, name: str) -> tuple[napari.Viewer, QWidget]:
     """A window with all docks, one of them in front."""
     viewer, _, _ = window(theme)
-    docks = {type(w).__name__: w for w in viewer.window._qt_window.findChildren(QWidget)}
-    raise_dock(docks[name])
+    dock = in_front(viewer, name)
     settle()
-    return viewer, docks[name]
+    return viewer, dock
 
 
 def evaluate(phantom: Phantom, home: Path, theme: str) -> None:

@@ -11,8 +11,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from qtpy.QtWidgets import QWidget
-from screenshots import IMAGES, detected, save, settle, window
+from screenshots import IMAGES, detected, in_front, save, settle, window
 
 from napari_medad.export.outcome import Outcome
 from napari_medad.export.pictures import key_image, montage
@@ -26,9 +25,7 @@ from napari_medad.volumes.study import Study
 def export(study: Study, theme: str, folder: Path) -> None:
     """The Export dock: empty, ready, running, done, error."""
     viewer, detecting, _ = window(theme)
-    docks = {type(w).__name__: w for w in viewer.window._qt_window.findChildren(QWidget)}
-    dock = docks["ExportDock"]
-    raise_dock(dock)
+    dock = in_front(viewer, "ExportDock")
     settle()
     save(dock, f"export-empty-{theme}")
     detected(viewer, detecting, study)

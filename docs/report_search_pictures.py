@@ -14,8 +14,7 @@ import tempfile
 from pathlib import Path
 
 import torch
-from qtpy.QtWidgets import QWidget
-from screenshots import save, settle, window
+from screenshots import in_front, save, settle, window
 
 from napari_medad.detectors.brat import detector as brat_detector
 from napari_medad.detectors.brat.network import Brat
@@ -24,7 +23,6 @@ from napari_medad.detectors.brat.text import learned_vocabulary, usual_sentences
 from napari_medad.reports.draft import Draft
 from napari_medad.reports.library import ReportLibrary
 from napari_medad.reports.questions import parse_answers, questions
-from napari_medad.viewer.app import raise_dock
 from napari_medad.viewer.docks.report_search import ReportSearchDock
 from napari_medad.viewer.layers import add_study
 from napari_medad.viewer.parts.library_page import SENTENCES
@@ -79,10 +77,8 @@ def ended(dock: ReportSearchDock) -> None:
 def pictures(folder: Path, theme: str) -> None:
     """Every state."""
     viewer, _, _ = window(theme)
-    docks = {type(w).__name__: w for w in viewer.window._qt_window.findChildren(QWidget)}
-    dock = docks["ReportSearchDock"]
+    dock = in_front(viewer, "ReportSearchDock")
     assert isinstance(dock, ReportSearchDock)
-    raise_dock(dock)
     settle()
     save(dock, f"report-search-empty-{theme}")
     add_study(viewer, read_study(folder / "past-0_t1c.nii.gz"))

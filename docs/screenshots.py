@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import napari
 from napari.settings import get_settings
@@ -85,6 +86,13 @@ def window(theme: str) -> tuple[napari.Viewer, DetectDock, FindingsDock]:
     docks = open_docks(viewer)
     settle()
     return viewer, docks["Detect"], docks["Findings"]
+
+
+def in_front(viewer: napari.Viewer, name: str) -> Any:
+    """The dock of this class, brought to the front."""
+    docks = {type(w).__name__: w for w in viewer.window._qt_window.findChildren(QWidget)}
+    raise_dock(docks[name])
+    return docks[name]
 
 
 def detected(viewer: napari.Viewer, dock: DetectDock, study: Study) -> None:
@@ -166,9 +174,7 @@ def train(study: Study, theme: str) -> None:
     """The Train dock: empty, running, done, error."""
     viewer, _, _ = window(theme)
     add_study(viewer, study)
-    docks = {type(w).__name__: w for w in viewer.window._qt_window.findChildren(QWidget)}
-    dock = docks["TrainDock"]
-    raise_dock(dock)
+    dock = in_front(viewer, "TrainDock")
     form = dock.form
     form.recipe_box.setCurrentIndex(form.recipe_box.findData("moe"))
     settle()
@@ -194,9 +200,7 @@ def train(study: Study, theme: str) -> None:
 def signs(study: Study, theme: str) -> None:
     """The Signs dock's pages: empty, filled, learning, results."""
     viewer, detecting, _ = window(theme)
-    docks = {type(w).__name__: w for w in viewer.window._qt_window.findChildren(QWidget)}
-    dock = docks["SignsDock"]
-    raise_dock(dock)
+    dock = in_front(viewer, "SignsDock")
     for page, name in enumerate(("signs", "shots-empty", "learn-empty", "results-empty")):
         dock.tabs.setCurrentIndex(page)
         settle()
@@ -241,9 +245,7 @@ def signs(study: Study, theme: str) -> None:
 def label(study: Study, theme: str) -> None:
     """The Label dock's pages: empty, labelled, teaching, masks, network, error."""
     viewer, _, _ = window(theme)
-    docks = {type(w).__name__: w for w in viewer.window._qt_window.findChildren(QWidget)}
-    dock = docks["LabelDock"]
-    raise_dock(dock)
+    dock = in_front(viewer, "LabelDock")
     settle()
     save(dock, f"label-empty-{theme}")
     dock.tabs.setCurrentWidget(dock.masks)
@@ -298,9 +300,7 @@ def label(study: Study, theme: str) -> None:
 def correct(study: Study, theme: str) -> None:
     """The Correct dock: empty, offering, correcting, provenance, recovery, error."""
     viewer, detecting, _ = window(theme)
-    docks = {type(w).__name__: w for w in viewer.window._qt_window.findChildren(QWidget)}
-    dock = docks["CorrectDock"]
-    raise_dock(dock)
+    dock = in_front(viewer, "CorrectDock")
     settle()
     save(dock, f"correct-empty-{theme}")
     detected(viewer, detecting, study)
@@ -349,9 +349,7 @@ def correct(study: Study, theme: str) -> None:
 def teach(study: Study, theme: str) -> None:
     """The Teach dock: empty, error, ready, running, done and compared."""
     viewer, detecting, _ = window(theme)
-    docks = {type(w).__name__: w for w in viewer.window._qt_window.findChildren(QWidget)}
-    correcting, dock = docks["CorrectDock"], docks["TeachDock"]
-    raise_dock(dock)
+    correcting, dock = in_front(viewer, "CorrectDock"), in_front(viewer, "TeachDock")
     settle()
     save(dock, f"teach-empty-{theme}")
     dock.page.start_button.click()

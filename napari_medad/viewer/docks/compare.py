@@ -141,11 +141,8 @@ class CompareDock(QWidget):
         self.alone.itemSelectionChanged.connect(self._on_row)
         self.join_button.clicked.connect(self.join)
         self.footer.run_button.clicked.connect(self.run)
-        self.footer.cancel_button.clicked.connect(self.work.cancel)
-        self.work.progressed.connect(self.footer.show_progress)
+        self.footer.follow(self.work)
         self.work.finished.connect(lambda answer: self._after(answer))
-        self.work.failed.connect(lambda text: self.footer.say(text, "error"))
-        self.work.cancelled.connect(lambda: self.footer.say("Cancelled."))
         self.work.ended.connect(self._on_ended)
 
     # Choices --------------------------------------------------------------------------------

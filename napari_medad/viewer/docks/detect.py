@@ -14,7 +14,6 @@ from qtpy.QtWidgets import (
     QLabel,
     QLineEdit,
     QMessageBox,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -34,6 +33,7 @@ from napari_medad.viewer.parts.prompt_routing import PromptRouting
 from napari_medad.viewer.parts.references import Reference, References, compare_with
 from napari_medad.viewer.parts.router_bars import RouterBars
 from napari_medad.viewer.parts.run_footer import RunFooter
+from napari_medad.viewer.parts.scrolled import scrolled
 from napari_medad.viewer.parts.settings_form import SettingsForm
 from napari_medad.viewer.parts.weights_choice import WeightsChoice
 from napari_medad.viewer.session import session_of, unwrapped
@@ -84,11 +84,8 @@ class DetectDock(QWidget):
         self.setMinimumWidth(DOCK_WIDTH)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        scroll, body = QScrollArea(self), QWidget(self)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        scroll.setWidget(body)
-        outer.addWidget(scroll, 1)
+        body = QWidget(self)
+        outer.addWidget(scrolled(body, self), 1)
         layout = QVBoxLayout(body)
         self.volume_box, self.detector_box = QComboBox(self), QComboBox(self)
         self.about, self.weights = QLabel(self), WeightsChoice(self._shown_settings, self)

@@ -20,7 +20,6 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QMessageBox,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -35,6 +34,7 @@ from napari_medad.viewer.parts.fold import Fold
 from napari_medad.viewer.parts.format_list import FormatList
 from napari_medad.viewer.parts.notice import DOCK_WIDTH
 from napari_medad.viewer.parts.run_footer import RunFooter
+from napari_medad.viewer.parts.scrolled import scrolled
 from napari_medad.viewer.session import session_of, unwrapped
 from napari_medad.viewer.worker import Work
 
@@ -84,11 +84,8 @@ class ExportDock(QWidget):
         self.setMinimumWidth(DOCK_WIDTH)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        scroll, body = QScrollArea(self), QWidget(self)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        scroll.setWidget(body)
-        outer.addWidget(scroll, 1)
+        body = QWidget(self)
+        outer.addWidget(scrolled(body, self), 1)
         layout = QVBoxLayout(body)
         self.detection_box, self.formats = QComboBox(self), FormatList(self)
         self.folder_edit, self.series_edit = QLineEdit(self), QLineEdit(self)
@@ -155,14 +152,11 @@ class ExportDock(QWidget):
         self.folder_button.clicked.connect(lambda: self._browse(self.folder_edit, "Export into"))
         self.series_button.clicked.connect(lambda: self._browse(self.series_edit, "DICOM series"))
         self.footer.run_button.clicked.connect(self.run)
-        self.footer.cancel_button.clicked.connect(self.work.cancel)
         self.open_button.clicked.connect(self._open_folder)
         self.save_button.clicked.connect(self._save_session)
         self.load_button.clicked.connect(self._load_session)
-        self.work.progressed.connect(self.footer.show_progress)
+        self.footer.follow(self.work, "Cancelled; nothing was written.")
         self.work.finished.connect(lambda answer: self._after(answer))
-        self.work.failed.connect(lambda text: self.footer.say(text, "error"))
-        self.work.cancelled.connect(lambda: self.footer.say("Cancelled; nothing was written."))
         self.work.ended.connect(self._on_ended)
 
     # What is exported -----------------------------------------------------------------------

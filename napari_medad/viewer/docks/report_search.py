@@ -99,11 +99,8 @@ class ReportSearchDock(QWidget):
         self.library.rebuild_wanted.connect(self.rebuild)
         self.library.open_wanted.connect(self.open_case)
         self.footer.run_button.clicked.connect(self.run)
-        self.footer.cancel_button.clicked.connect(self.work.cancel)
-        self.work.progressed.connect(self.footer.show_progress)
+        self.footer.follow(self.work)
         self.work.finished.connect(lambda answer: self._after(answer))
-        self.work.failed.connect(lambda text: self.footer.say(text, "error"))
-        self.work.cancelled.connect(lambda: self.footer.say("Cancelled."))
         self.work.ended.connect(self._on_ended)
 
     # Choices --------------------------------------------------------------------------------

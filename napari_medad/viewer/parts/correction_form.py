@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -25,6 +23,7 @@ from napari_medad.viewer.parts.drawing_tools import DrawingTools
 from napari_medad.viewer.parts.fold import Fold
 from napari_medad.viewer.parts.measured_line import MeasuredLine
 from napari_medad.viewer.parts.notice import Notice
+from napari_medad.viewer.parts.scrolled import scrolled
 from napari_medad.viewer.parts.shape_tools import ShapeTools
 from napari_medad.viewer.parts.shortcuts import Shortcut, ShortcutList
 
@@ -71,15 +70,12 @@ class CorrectionForm(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        scroll, body = QScrollArea(self), QWidget(self)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        self.body, self.scroll = QWidget(self), scroll
+        body = QWidget(self)
+        self.body, self.scroll = QWidget(self), scrolled(body, self)
         outer = QVBoxLayout(body)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self.body)
-        scroll.setWidget(body)
-        layout.addWidget(scroll, 1)
+        layout.addWidget(self.scroll, 1)
         self._fill(QVBoxLayout(self.body), shortcuts)
         layout.addLayout(self._footer())
 

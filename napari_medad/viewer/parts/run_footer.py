@@ -11,6 +11,7 @@ from napari_medad.viewer.parts.notice import Notice
 
 if TYPE_CHECKING:
     from napari_medad.inference.progress import Progress
+    from napari_medad.viewer.worker import Work
 
 
 class RunFooter(QWidget):
@@ -33,6 +34,13 @@ class RunFooter(QWidget):
         for widget in (self.bar, self.where, self.notice, self.summary):
             widget.setVisible(False)
             layout.addWidget(widget)
+
+    def follow(self, work: Work, cancelled: str = "Cancelled.", kind: str = "plain") -> None:
+        """Show how a work goes, and let Cancel stop it; `cancelled` is said when it was."""
+        self.cancel_button.clicked.connect(work.cancel)
+        work.progressed.connect(self.show_progress)
+        work.failed.connect(lambda sentence: self.say(sentence, "error"))
+        work.cancelled.connect(lambda: self.say(cancelled, kind))
 
     def offer(self, reason: str = "") -> None:
         """Let the user run, or say why that cannot be now."""

@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -21,6 +20,7 @@ from napari_medad.detectors.registry import cards
 from napari_medad.errors import MedadError
 from napari_medad.viewer.parts.fold import Fold
 from napari_medad.viewer.parts.notice import Notice
+from napari_medad.viewer.parts.scrolled import scrolled
 from napari_medad.viewer.parts.settings_form import SettingsForm
 from napari_medad.viewer.parts.training_data import TrainingData
 from napari_medad.viewer.training_run import Order
@@ -71,13 +71,10 @@ class TrainingForm(QWidget):
         self.refresh()
 
     def _build(self) -> None:
-        scroll, body = QScrollArea(self), QWidget(self)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        scroll.setWidget(body)
+        body = QWidget(self)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scroll)
+        outer.addWidget(scrolled(body, self))
         layout = QVBoxLayout(body)
         layout.addWidget(self._unfinished_row())
         self.recipe_box, self.preset_box, self.weights_box = (QComboBox(self) for _ in range(3))
