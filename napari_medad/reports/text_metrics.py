@@ -130,6 +130,9 @@ def cider(written: Sequence[list[str]], references: Sequence[list[str]]) -> list
     counts clipped to the reference's, times a Gaussian of the difference in length. How rare an
     n-gram is, is counted over the references given: with one pair every figure is 0.
 
+    No kept library has it lightly: aac-metrics wants msclap and sentence-transformers beside it,
+    pycocoevalcap was last released in 2020 and brings Java archives.
+
     Parameters
     ----------
     written, references : sequence of list of str

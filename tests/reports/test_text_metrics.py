@@ -57,6 +57,26 @@ def test_cider_by_hand() -> None:
     assert longer == pytest.approx(10 * penalty * (1 + 1 / math.sqrt(3)) / 4)
 
 
+def test_cider_is_that_of_pycocoevalcap() -> None:
+    pairs = {
+        "there is an enhancing mass in the right frontal lobe": (
+            "there is an enhancing mass in the left frontal lobe with surrounding oedema"
+        ),
+        "no lesion is seen no lesion is seen the ventricles are of normal size": (
+            "no enhancing lesion is seen and the ventricles are of normal size"
+        ),
+        "there is a cyst in the right parietal lobe": (
+            "there is a cyst in the right parietal lobe and there is a cyst in the left parietal "
+            "lobe"
+        ),
+        "normal": "the ventricles are mildly dilated",
+    }
+    written, references = ([text.split() for text in texts] for texts in (pairs, pairs.values()))
+    # what CiderScorer of pycocoevalcap 1.2 gives for these pairs
+    expected = [5.162807746252267, 3.983735608830299, 2.1711848345224753, 0.0]
+    assert cider(written, references) == pytest.approx(expected, rel=1e-12)
+
+
 def test_pairs_must_fit() -> None:
     with pytest.raises(MedadError, match="1 written and 2 reference"):
         text_scores(["a"], ["a", "b"])
