@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,38 @@ def test_a_draft_and_answers_of_a_language_model(library, scans, tmp_path, monke
     (reference / "p1_t1c.txt").write_text("A mass of 1 cm.")
     assert run(["retrieve", "compare", str(out), str(reference)]) == 0
     assert "1.000" in told(capsys)
+
+
+def test_weights_taught_by_scans_and_reports_search(scans, tmp_path, capsys, monkeypatch) -> None:
+    from napari_medad.detectors.brat.pretraining import Pretraining
+
+    taught, losses, steps = tmp_path / "taught", Pretraining.losses, []
+
+    def interrupted(self, network, batch):
+        steps.append(len(steps))
+        if len(steps) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return losses(self, network, batch)
+
+    monkeypatch.setattr(Pretraining, "losses", interrupted)
+    small = {"backbone": "small", "side": 64, "queries": 4, "width": 16, "layers": 2, "heads": 2}
+    small |= {"feed_forward": 16, "embedding": 8, "epochs": 2, "batch_size": 2, "precision": "fp32"}
+    asked = ["train", "brat", "--data", str(scans / "cases.csv"), "--out", str(taught)]
+    asked += [text for name, value in small.items() for text in ("--set", f"{name}={value}")]
+    assert run([*asked, "--device", "cpu"]) == 130
+    assert not (taught / "model.json").exists()
+    assert run([*asked, "--device", "cpu", "--resume"]) == 0
+    facts = ModelFolder.read(taught, "brat").facts
+    assert "ventricles" in facts["vocabulary"]
+    told(capsys)
+    library, use = str(tmp_path / "lib"), ["--weights", str(taught), "--device", "cpu"]
+    assert run(["retrieve", "add", library, "--data", str(scans / "cases.csv"), *use]) == 0
+    asked = ["retrieve", "query", library, "--scan", str(scans / "p1_t1c.nii.gz"), *use]
+    assert run([*asked, "--kind", "reports", "--out", str(tmp_path / "found.csv")]) == 0
+    lines = (tmp_path / "found.csv").read_text().splitlines()
+    assert len(lines) == 4
+    assert all(line.endswith("taught (trained)") for line in lines[1:])
+    assert "UNTRAINED" not in told(capsys)
 
 
 @pytest.mark.parametrize(
