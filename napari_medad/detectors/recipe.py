@@ -161,6 +161,9 @@ class Recipe(ABC):
     """Whether a sample's loss is about the others in its batch, so that the mean over parts of
     a batch is not the whole's: then it is trained in one process."""
 
+    bf16_on_cpu: ClassVar[bool] = True
+    """Whether a processor may train in bfloat16."""
+
     def __init__(self, options: TrainingOptions, examples: Sequence[Example]) -> None:
         self.options = options
         self.examples = examples

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_medad.detectors.device import Device
-from napari_medad.detectors.recipe import Example
+from napari_medad.detectors.recipe import Example, Recipe
+from napari_medad.errors import MedadError
 from napari_medad.training.folder import TrainingFolder
 from napari_medad.training.plan import Plan, Wanted
 from napari_medad.training.processes import is_first
@@ -82,5 +84,23 @@ def train(
         folder.refuse_if_used()
     look = looking(progress)
     plan = Plan.again(wanted, folder, look) if resume else Plan.new(wanted, look)
-    where = Device.choose(device, plan.recipe.options.precision)
-    return Run(plan, folder, where, progress, preview).complete()
+    return Run(plan, folder, device_for(plan.recipe, device), progress, preview).complete()
+
+
+def device_for(recipe: Recipe, device: str) -> Device:
+    """The device, in a precision that the recipe can be trained in there.
+
+    Raises
+    ------
+    MedadError
+        If the precision that is asked for is not one.
+    """
+    where = Device.choose(device, recipe.options.precision)
+    if where.name != "cpu" or where.precision == "fp32" or recipe.bf16_on_cpu:
+        return where
+    if recipe.options.precision == "bf16":
+        raise MedadError(
+            "A processor cannot train this in bfloat16, whose gradients of 3D convolutions are "
+            "wrong there; set precision to auto or fp32."
+        )
+    return replace(where, precision="fp32")

@@ -81,6 +81,9 @@ class BratRecipe(Recipe):
 
     Options = BratOptions
     options: BratOptions
+    bf16_on_cpu: ClassVar = False
+    """oneDNN's bfloat16 weight gradient of a 3D convolution over two slices, as in the third block
+    of the DenseNets, is whatever lay in memory (torch 2.14)."""
     presets: ClassVar = {
         "no-qd": {"repulsion": "none"},
         "pairwise": {"repulsion": "pairwise"},

@@ -9,8 +9,10 @@ import torch
 from napari_medad.detectors.brat.made_up import FINDINGS, SITES, examples, scan_with_report
 from napari_medad.detectors.brat.pretraining import Pretraining
 from napari_medad.detectors.brat.recipe import BratOptions, BratRecipe
+from napari_medad.detectors.device import Device
 from napari_medad.detectors.recipe import Example
 from napari_medad.errors import MedadError
+from napari_medad.training.loop import device_for
 from napari_medad.volumes.phantom import make_brain
 
 TINY = {
@@ -69,6 +71,13 @@ def test_rates_are_the_papers(pairs) -> None:
 def test_a_report_without_sentences_is_named(pairs) -> None:
     with pytest.raises(MedadError, match="Example 2 has no report with a sentence"):
         recipe([pairs[0], Example(pairs[1].image, report=" 12. \n")]).network()
+
+
+def test_a_processor_trains_in_full_precision(pairs, monkeypatch) -> None:
+    monkeypatch.setattr("napari_medad.detectors.device._fast_bf16", lambda kind: True)
+    assert device_for(recipe(pairs, precision="auto"), "cpu") == Device("cpu", "fp32")
+    with pytest.raises(MedadError, match="cannot train this in bfloat16"):
+        device_for(recipe(pairs, precision="bf16"), "cpu")
 
 
 def test_made_up_findings_lie_where_the_report_says() -> None:
