@@ -20,8 +20,9 @@ from napari_medad.weights.installed import find_weights, installed_weights
 
 REFINER = "medsam+ddpt"
 RANDOM, UNTRAINED = "random", "untrained"
-Kind = Literal["volumes", "images", "slices"]
-"""What is measured: voxels of volumes, scores of whole images, or pixels of single slices."""
+Kind = Literal["volumes", "images", "slices", "categories"]
+"""What is measured: voxels of volumes, scores of whole images, pixels of single slices, or which
+abnormalities a slice is said to show."""
 
 Supervision = Literal["normal slices", "slice labels", "weak masks", "refined masks", "none"]
 """What is learned from: normal slices alone, labels of slices, or a teacher's masks, as they are
@@ -61,6 +62,28 @@ class Weak:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """What a cell tells apart.
+
+    Attributes
+    ----------
+    categories : tuple of str
+        Other labels of the dataset do not count.
+    slice : int
+        Axial slice that is looked at; 0 of a picture.
+    """
+
+    categories: tuple[str, ...]
+    slice: int = 0
+
+    def of(self, case: DatasetCase) -> tuple[str, ...]:
+        """The categories that a case shows there; datasets differ in their capitals."""
+        labels = case.labels if case.slices is None else case.slices[self.slice]
+        known = {label.casefold() for label in labels}
+        return tuple(name for name in self.categories if name.casefold() in known)
+
+
+@dataclass(frozen=True)
 class Cell:
     """A detector in one setup, or on one dataset.
 
@@ -77,7 +100,7 @@ class Cell:
     options : mapping or None
         Of its training, checked; None where it is not trained.
     volume : str
-        Which volume of a case is looked at.
+        Which volume of a case is looked at; empty for its only one.
     train, validation, test : tuple of DatasetCase
     half : float or None
         The fixed threshold; None: of each map, the one that the detector calibrated.
@@ -90,6 +113,8 @@ class Cell:
         Its name, where the row is called otherwise.
     weak : Weak or None
         How it learns from labels of slices, where it does.
+    shown : Shown or None
+        Of the kind "categories".
     """
 
     method: str
@@ -108,6 +133,7 @@ class Cell:
     tasks: Mapping[str, str] = field(default_factory=dict)
     detector: str = ""
     weak: Weak | None = None
+    shown: Shown | None = None
 
     @property
     def name(self) -> str:
@@ -128,7 +154,7 @@ class Cell:
 
     def image(self, case: DatasetCase) -> Path:
         """The file of the volume that is looked at."""
-        return case.images[self.volume]
+        return case.images[self.volume] if self.volume else next(iter(case.images.values()))
 
     def task(self, case: DatasetCase) -> str:
         """What a case shows; the prompt of detectors that read one."""
@@ -145,6 +171,7 @@ class Cell:
             "fixed threshold": self.half,
             "volume": self.volume,
             **({"weak supervision": asdict(self.weak)} if self.weak else {}),
+            **({"shown": asdict(self.shown)} if self.shown else {}),
             **{
                 f"{part} patients": {
                     case.name: [_checksum(path) for path in (self.image(case), *case.masks)]

@@ -20,6 +20,8 @@ from napari_medad.results.detection import Detection
 from napari_medad.results.run_record import RunRecord, WeightsRecord
 from napari_medad.volumes.nifti import write_nifti
 
+RANDOM_WEIGHTS = "UNTRAINED: what is marked so ran with random weights; its figures mean nothing."
+
 
 class CellResult(BaseModel):
     """What a finished cell says.
@@ -54,6 +56,25 @@ class CellResult(BaseModel):
     def evaluation(self, policy: str) -> Evaluation | None:
         """Under one policy."""
         return next((held for held in self.evaluations if held.policy == policy), None)
+
+
+class Said(BaseModel):
+    """What a detector says of one slice.
+
+    Attributes
+    ----------
+    scores : tuple of float
+        Of each category; empty where the slice shows background only.
+    present : tuple of bool
+        The decision on each.
+    abnormal : float
+        Score of the slice.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    scores: tuple[float, ...] = ()
+    present: tuple[bool, ...] = ()
+    abnormal: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -149,16 +170,8 @@ class CellFolder:
             record.write_text(detection.record.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
     def scores(self) -> dict[str, float]:
-        """Scores of the images that have been looked at; a line that a kill cut off is dropped."""
-        file = self.path / "scores.csv"
-        if not file.is_file():
-            return {}
-        text = file.read_text(encoding="utf-8")
-        whole = text[: text.rfind("\n") + 1]
-        if whole != text:
-            with replacing(file) as part:
-                part.write_text(whole, encoding="utf-8")
-        rows = (line.rsplit(",", 1) for line in whole.splitlines())
+        """Scores of the images that have been looked at."""
+        rows = (line.rsplit(",", 1) for line in _whole_lines(self.path / "scores.csv"))
         return {name: float(score) for name, score in rows}
 
     def add_score(self, case: str, score: float) -> None:
@@ -166,9 +179,31 @@ class CellFolder:
         with (self.path / "scores.csv").open("a", encoding="utf-8") as stream:
             stream.write(f"{case},{score!r}\n")
 
+    def said(self) -> dict[str, Said]:
+        """What was said of the images that have been looked at."""
+        rows = (json.loads(line) for line in _whole_lines(self.path / "said.jsonl"))
+        return {row.pop("case"): Said.model_validate(row) for row in rows}
+
+    def add_said(self, case: str, said: Said) -> None:
+        """Append what was said of an image."""
+        with (self.path / "said.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"case": case, **said.model_dump()}) + "\n")
+
     def records(self, cell: Cell) -> list[RunRecord]:
         """Of the test cases."""
         return [RunRecord.read(self.record_file(cell, case.name)) for case in cell.test]
+
+
+def _whole_lines(file: Path) -> list[str]:
+    """Lines of a file that grows; one that a kill cut off is dropped."""
+    if not file.is_file():
+        return []
+    text = file.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        with replacing(file) as part:
+            part.write_text(whole, encoding="utf-8")
+    return whole.splitlines()
 
 
 def difference(before: Any, now: Any, where: str = "") -> str:

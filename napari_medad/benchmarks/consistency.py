@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -74,10 +74,12 @@ def impossible_f1(rows: Iterable[PaperRow], counts: Mapping[str, tuple[int, int]
     rows : iterable of PaperRow
         With the figure `f1` in percent; printed with one digit at least.
     counts : mapping of str to (int, int)
-        Normal and abnormal test images, by the rows' setup.
+        Normal and abnormal test images, by the rows' setup; other rows are passed over.
     """
     found = []
     for row in rows:
+        if row.setup not in counts:
+            continue
         f1, (normal, abnormal) = row.figures.get("f1"), counts[row.setup]
         least = 200 * abnormal / (2 * abnormal + normal)
         if f1 is not None and f1.mean + 0.05 < least:
@@ -86,4 +88,60 @@ def impossible_f1(rows: Iterable[PaperRow], counts: Mapping[str, tuple[int, int]
                 f"normal and {abnormal} abnormal images abnormal has {least:.2f}."
             )
             found.append(Flag(method=row.method, setup=row.setup, figure="f1", why=why))
+    return found
+
+
+def wrong_means(
+    rows: Iterable[PaperRow], mean: str, parts: Mapping[str, Sequence[str]]
+) -> list[Flag]:
+    """Rows whose mean is not that of the figures it is over, rounding considered.
+
+    Parameters
+    ----------
+    rows : iterable of PaperRow
+        Printed with one digit.
+    mean : str
+        Figure that is a mean.
+    parts : mapping of str to sequence of str
+        Figures that it is over, by the rows' setup; rows that lack one are passed over.
+    """
+    found = []
+    for row in rows:
+        printed = [row.figures.get(name) for name in (mean, *parts[row.setup])]
+        if None in printed:
+            continue
+        told, *each = [figure.mean for figure in printed if figure is not None]
+        if abs(told - float(np.mean(each))) > 0.1 + 1e-9:  # both are rounded
+            why = (
+                f"A mean of {told:.1f} is not that of its {len(each)} figures, {np.mean(each):.1f}."
+            )
+            found.append(Flag(method=row.method, setup=row.setup, figure=mean, why=why))
+    return found
+
+
+def impossible_hamming(rows: Iterable[PaperRow], categories: Mapping[str, int]) -> list[Flag]:
+    """Rows whose Hamming score and subset accuracy (percent) cannot both be right.
+
+    An image that is not right in everything is wrong in one category of K at least, so that
+    S <= H <= 1 - (1 - S) / K.
+
+    Parameters
+    ----------
+    rows : iterable of PaperRow
+        With the figures `hamming` and `subset_accuracy`; others are passed over.
+    categories : mapping of str to int
+        K, by the rows' setup.
+    """
+    found = []
+    for row in rows:
+        hamming, subset = (row.figures.get(name) for name in ("hamming", "subset_accuracy"))
+        if hamming is None or subset is None:
+            continue
+        most = 100 - (100 - subset.mean) / categories[row.setup]
+        if not subset.mean - 0.1 <= hamming.mean <= most + 0.1:
+            why = (
+                f"A subset accuracy of {subset.mean:.1f} needs a Hamming score of "
+                f"{subset.mean:.1f} to {most:.1f} where {categories[row.setup]} categories count."
+            )
+            found.append(Flag(method=row.method, setup=row.setup, figure="hamming", why=why))
     return found

@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict
 from napari_medad.benchmarks.cell import RANDOM, Cell
 from napari_medad.benchmarks.changes import WEIGHTS, Changes, parsed
 from napari_medad.benchmarks.consistency import impossible_f1
-from napari_medad.benchmarks.paper import Flag, PaperRow
-from napari_medad.benchmarks.protocol import read_yaml
-from napari_medad.datasets import DatasetCase, facts, read_dataset
+from napari_medad.benchmarks.paper import Flag
+from napari_medad.benchmarks.paper_table import PaperTable, Parts, datasets_of
+from napari_medad.datasets import DatasetCase, facts
 from napari_medad.datasets.dataset import PICTURE
 from napari_medad.detectors.registry import card
 from napari_medad.errors import MedadError
@@ -50,6 +50,8 @@ class ImageMethod(BaseModel):
     ----------
     title : str
         What the paper calls it.
+    detector : str
+        Empty where it is called like the row.
     shared : bool
         Whether one network learns all datasets.
     settings, options, both : mapping
@@ -58,59 +60,30 @@ class ImageMethod(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     title: str
+    detector: str = ""
     shared: bool = False
     settings: dict[str, Any] = {}
     options: dict[str, Any] = {}
     both: dict[str, Any] = {}
 
 
-class ImageTable(BaseModel):
-    """A benchmark of image-level scores.
+class ImageTable(PaperTable):
+    """A benchmark of image-level scores; the paper's counts are not those of the datasets' splits.
 
     Attributes
     ----------
-    name, title, citation, about : str
-    seed : int
-        Of the split; the paper's counts are not those of the datasets' own splits.
     datasets, methods : mapping
         By layout, and by detector.
-    figures : mapping of str to str
-    choices : tuple of str
-    paper : tuple of PaperRow
-        In percent.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    name: str
-    title: str
-    citation: str
-    about: str
-    seed: int
     datasets: dict[str, ImageSet]
     methods: dict[str, ImageMethod]
-    figures: dict[str, str]
-    choices: tuple[str, ...]
-    paper: tuple[PaperRow, ...]
-
-    @classmethod
-    def read(cls, name: str) -> ImageTable:
-        """The benchmark of this name."""
-        return cls.model_validate({"name": name, **read_yaml(name)})
 
     @property
-    def flags(self) -> tuple[Flag, ...]:
-        """Printed F1 below that of calling every image abnormal."""
+    def all_flags(self) -> tuple[Flag, ...]:
+        """Printed F1 below that of calling every image abnormal, too."""
         counts = {name: (held.normal, held.abnormal) for name, held in self.datasets.items()}
-        return tuple(impossible_f1(self.paper, counts))
-
-
-class Parts(BaseModel):
-    """One dataset's images: normal ones to learn, both kinds to test on."""
-
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
-    train: tuple[DatasetCase, ...]
-    test: tuple[DatasetCase, ...]
-    notes: tuple[str, ...] = ()
+        return (*self.flags, *impossible_f1(self.paper, counts))
 
 
 def image_parts(
@@ -121,23 +94,12 @@ def image_parts(
     Raises
     ------
     MedadError
-        If a folder is none of the benchmark's datasets, or two are of one, or a part is empty.
+        As `datasets_of`; also if a part is empty.
     """
-    if limit is not None and limit < 1:
-        raise MedadError(f"--limit cannot be {limit}; give 1 or more.")
-    found: dict[str, Parts] = {}
-    for folder in folders:
-        dataset = read_dataset(folder)
-        if dataset.layout not in table.datasets:
-            raise MedadError(
-                f"{folder} is laid out as {dataset.layout}, which {table.name} is not measured on; "
-                f"give {', '.join(table.datasets)}."
-            )
-        if dataset.layout in found:
-            raise MedadError(f"{folder} is the second {dataset.layout}; give each dataset once.")
-        wanted = table.datasets[dataset.layout]
-        found[dataset.layout] = _parts(dataset.layout, dataset.cases, wanted, table.seed, limit)
-    return found
+    return {
+        layout: _parts(layout, dataset.cases, table.datasets[layout], table.seed, limit)
+        for layout, dataset in datasets_of(table, folders, limit).items()
+    }
 
 
 def image_cells(
@@ -155,7 +117,7 @@ def image_cells(
     cells = []
     for name, method in table.methods.items():
         for layout, held in parts.items():
-            found = card(name)
+            found = card(method.detector or name)
             kinds = found.settings_type(), found.recipe_type().Options
             fields = dict.fromkeys([*kinds[0].model_fields, *kinds[1].model_fields])
             own = asked.of(name, layout, list(fields))
@@ -169,13 +131,14 @@ def image_cells(
                     setup=layout,
                     title=f"{method.title}, {layout}",
                     weights=own.get(WEIGHTS, RANDOM),
-                    settings=parsed(name, "the detector", kinds[0], settings),
-                    options=parsed(name, "the training of", kinds[1], options),
+                    settings=parsed(found.name, "the detector", kinds[0], settings),
+                    options=parsed(found.name, "the training of", kinds[1], options),
                     volume=PICTURE,
                     test=held.test,
                     train=everything if method.shared else held.train,
                     kind="images",
                     model=name if method.shared else "",
+                    detector=method.detector,
                     tasks={known: facts()[known].task for known in parts},
                 )
             )

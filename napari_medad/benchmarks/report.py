@@ -157,6 +157,9 @@ class Report:
             about=f"{self.about} {self.citation}.",
             tables=self.tables,
             figures=figures,
-            facts={"Benchmark": self.name, "Threshold of figures and patients": self.shown},
+            facts={
+                "Benchmark": self.name,
+                **({"Threshold of figures and patients": self.shown} if shown else {}),
+            },
             notes=[*self.warnings, *self.choices],
         )

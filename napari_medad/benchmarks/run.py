@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from napari_medad.benchmarks.image_table import ImageTable, Parts, image_cells, image_parts
+from napari_medad.benchmarks.category_measuring import CATEGORIES
+from napari_medad.benchmarks.cell import Cell
+from napari_medad.benchmarks.image_table import ImageTable, image_cells, image_parts
 from napari_medad.benchmarks.matrix import Matrix, Outcome, names_of
+from napari_medad.benchmarks.paper_table import PaperTable, Parts
 from napari_medad.benchmarks.protocol import Protocol
 from napari_medad.benchmarks.report import Report
+from napari_medad.benchmarks.sign_table import SignTable, sign_cells, sign_parts
 from napari_medad.benchmarks.tables import (
     Printed,
     correlation_table,
     figure_table,
+    mean_table,
     others_table,
     state_table,
 )
-from napari_medad.benchmarks.weak_table import WeakParts, WeakTable, weak_cells, weak_parts
+from napari_medad.benchmarks.weak_table import WeakTable, weak_cells, weak_parts
 from napari_medad.benchmarks.work import IMAGES
 from napari_medad.benchmarks.zsad import split, zsad_cells
 from napari_medad.errors import MedadError
 from napari_medad.evaluation.evaluation import POLICY_TEXTS, Policy
+from napari_medad.evaluation.tables import Table
 from napari_medad.inference.progress import Callback
 
 POLICIES: tuple[Policy, ...] = ("validation", "fixed", "test pool", "each volume")
@@ -53,7 +59,7 @@ class Asked:
     setups: Sequence[str] = ()
     policies: Sequence[str] = ()
     limit: int | None = None
-    changes: Mapping[str, str] | None = None
+    changes: Mapping[str, str] = field(default_factory=dict)
     device: str = "auto"
 
 
@@ -128,11 +134,10 @@ def _zsad(data: Sequence[str | Path], out: Path, asked: Asked, progress: Callbac
     protocol = Protocol.read("zsad")
     policies = _policies(asked.policies)
     parts = split(protocol, data[0], asked.limit)
-    changes = dict(asked.changes or {})
-    cells = zsad_cells(protocol, parts, changes)
+    cells = zsad_cells(protocol, parts, asked.changes)
     wanted = names_of(cells, asked.methods, asked.setups)
     outcomes = Matrix(protocol.name, cells, out).run(wanted, device=asked.device, progress=progress)
-    deviations = [*parts.notes, *_told(changes)]
+    deviations = [*parts.notes, *_told(asked.changes)]
     return _report(protocol, outcomes, policies, deviations)
 
 
@@ -168,22 +173,14 @@ def _table1_moe(
     data: Sequence[str | Path], out: Path, asked: Asked, progress: Callback | None
 ) -> Report:
     """Images told normal from abnormal, on each dataset that is given."""
-    if asked.policies:
-        raise MedadError("The benchmark table1-moe has no threshold policies; leave out --policy.")
+    _no_policies("table1-moe", asked)
     table = ImageTable.read("table1-moe")
     parts = image_parts(table, data, asked.limit)
-    changes = dict(asked.changes or {})
-    cells = image_cells(table, parts, changes)
-    wanted = names_of(cells, asked.methods, asked.setups)
-    outcomes = Matrix(table.name, cells, out).run(wanted, device=asked.device, progress=progress)
-    return _table_report(
-        table,
-        outcomes,
-        list(parts.values()),
-        [name for name in table.datasets if name not in parts],
-        changes,
-        {IMAGES: "Table 1, in percent"},
-    )
+    cells = image_cells(table, parts, asked.changes)
+    report = _table(table, parts, cells, out, asked, progress, {IMAGES: "Table 1, in percent"})
+    text = f"Means over {', '.join(table.datasets)}"
+    means = mean_table(report.outcomes, report.printed, IMAGES, list(table.datasets), text)
+    return _with_tables(report, [means])
 
 
 def _table1_rasalore(
@@ -193,33 +190,55 @@ def _table1_rasalore(
     policies = _policies(asked.policies, SLICE_POLICIES)
     table = WeakTable.read("table1-rasalore")
     parts = weak_parts(table, data, asked.limit)
-    changes = dict(asked.changes or {})
-    cells = weak_cells(table, parts, changes)
-    wanted = names_of(cells, asked.methods, asked.setups)
-    outcomes = Matrix(table.name, cells, out).run(wanted, device=asked.device, progress=progress)
-    return _table_report(
-        table,
-        outcomes,
-        list(parts.values()),
-        [name for name in table.datasets if name not in parts],
-        changes,
-        {policy: f"Table 1, in percent. Threshold: {SLICE_TEXTS[policy]}" for policy in policies},
-    )
+    cells = weak_cells(table, parts, asked.changes)
+    titles: dict[str, str] = {
+        p: f"Table 1, in percent. Threshold: {SLICE_TEXTS[p]}" for p in policies
+    }
+    return _table(table, parts, cells, out, asked, progress, titles)
 
 
-def _table_report(
-    table: ImageTable | WeakTable,
-    outcomes: Sequence[Outcome],
-    parts: Sequence[Parts | WeakParts],
-    missing: Sequence[str],
-    changes: Mapping[str, str],
+def _sdmad(
+    data: Sequence[str | Path], out: Path, asked: Asked, progress: Callback | None
+) -> Report:
+    """Several abnormalities told apart, on each dataset that is given."""
+    _no_policies("sdmad", asked)
+    table = SignTable.read("sdmad")
+    parts = sign_parts(table, data, asked.limit)
+    cells = sign_cells(table, parts, asked.changes)
+    titles = {CATEGORIES: "Tables 1 to 4, in percent"}
+    report = _table(table, parts, cells, out, asked, progress, titles)
+    each = []
+    for setup in parts:
+        names = table.datasets[setup].shown.categories
+        printed = replace(report.printed, figures={name: name for name in names})
+        outcomes = [outcome for outcome in report.outcomes if outcome.cell.setup == setup]
+        each.append(figure_table(outcomes, printed, CATEGORIES, f"AUROC by abnormality, {setup}"))
+    return _with_tables(report, each)
+
+
+def _with_tables(report: Report, more: Sequence[Table]) -> Report:
+    """More tables, before that of the paper's other rows."""
+    *own, others = report.tables
+    return replace(report, tables=[*own, *more, others])
+
+
+def _table(
+    table: PaperTable,
+    parts: Mapping[str, Parts],
+    cells: tuple[Cell, ...],
+    out: Path,
+    asked: Asked,
+    progress: Callback | None,
     titles: Mapping[str, str],
 ) -> Report:
-    """Of a table over several datasets, one figure table a policy."""
-    deviations = [note for held in parts for note in held.notes]
+    """Run a table over several datasets; one figure table a policy."""
+    wanted = names_of(cells, asked.methods, asked.setups)
+    outcomes = Matrix(table.name, cells, out).run(wanted, device=asked.device, progress=progress)
+    missing = [name for name in table.datasets if name not in parts]
+    deviations = [note for held in parts.values() for note in held.notes]
     if missing:
         deviations.append(f"Datasets that are not given: {', '.join(missing)}.")
-    printed = Printed(table.paper, table.flags, table.figures, scale=100)
+    printed = Printed(table.paper, table.all_flags, table.figures, scale=100)
     return Report(
         name=table.name,
         title=table.title,
@@ -230,13 +249,18 @@ def _table_report(
         tables=[
             state_table(outcomes),
             *(figure_table(outcomes, printed, policy, text) for policy, text in titles.items()),
-            others_table(outcomes, printed, "Other rows of the paper's Table 1"),
+            others_table(outcomes, printed, "Other rows of the paper's table"),
         ],
         policies=tuple(titles),
         shown=next(iter(titles)),
-        deviations=[*deviations, *_told(changes)],
+        deviations=[*deviations, *_told(asked.changes)],
         choices=table.choices,
     )
+
+
+def _no_policies(name: str, asked: Asked) -> None:
+    if asked.policies:
+        raise MedadError(f"The benchmark {name} has no threshold policies; leave out --policy.")
 
 
 def _told(changes: Mapping[str, str]) -> list[str]:
@@ -255,5 +279,6 @@ BENCHMARKS: dict[str, Callable[[Sequence[str | Path], Path, Asked, Callback | No
     "zsad": _zsad,
     "table1-moe": _table1_moe,
     "table1-rasalore": _table1_rasalore,
+    "sdmad": _sdmad,
 }
 """By the name that users type."""

@@ -11,6 +11,8 @@ from napari_medad.benchmarks.paper import Figure, Flag, PaperRow
 from napari_medad.evaluation.tables import NOTHING, Table
 
 NOT_RUN = "not run"
+MEAN = "mean"
+"""Setup of the paper's rows that are means over its datasets."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,25 @@ def figure_table(outcomes: Sequence[Outcome], printed: Printed, policy: str, tit
     return Table(title, ("Model", "Setup", "", *printed.figures.values()), rows, printed.note)
 
 
+def mean_table(
+    outcomes: Sequence[Outcome], printed: Printed, policy: str, setups: Sequence[str], title: str
+) -> Table:
+    """Means over the datasets `setups`, where a method was measured on all, and the paper's."""
+    rows: list[tuple[str, ...]] = []
+    for method in dict.fromkeys(outcome.cell.method for outcome in outcomes):
+        own = [o for o in outcomes if o.cell.method == method]
+        done = [o for o in own if o.result is not None and o.cell.setup in setups]
+        ours = [NOT_RUN] * len(printed.figures)
+        if len(done) == len(setups):
+            ours = [_mean(done, policy, name, printed) for name in printed.figures]
+        theirs = (printed.text(method, MEAN, name) for name in printed.figures)
+        rows += [(_model(own[0]), "here", *ours), ("", "paper", *theirs)]
+    return Table(title, ("Model", "", *printed.figures.values()), rows)
+
+
 def others_table(outcomes: Sequence[Outcome], printed: Printed, title: str) -> Table:
     """Printed rows of methods and setups that were not measured here."""
-    ours = {(outcome.cell.method, outcome.cell.setup) for outcome in outcomes}
+    ours = {(o.cell.method, setup) for o in outcomes for setup in (o.cell.setup, MEAN)}
     rows = [
         (row.method, row.setup, *(printed.text(row.method, row.setup, n) for n in printed.figures))
         for row in printed.rows
@@ -179,3 +197,11 @@ def _ours(outcome: Outcome, policy: str, name: str, printed: Printed) -> str:
         return NOTHING
     scaled = Figure(mean=held.mean * printed.scale, sd=held.sd and held.sd * printed.scale)
     return scaled.text(printed.digits)
+
+
+def _mean(outcomes: Sequence[Outcome], policy: str, name: str, printed: Printed) -> str:
+    held = [o.result.figures.get(policy, {}).get(name) for o in outcomes if o.result is not None]
+    means = [figure.mean for figure in held if figure is not None]
+    if len(means) < len(outcomes):
+        return NOTHING
+    return Figure(mean=printed.scale * sum(means) / len(means)).text(printed.digits)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from napari_medad.benchmarks.cell import RANDOM, Cell, Supervision, Weak
 from napari_medad.benchmarks.changes import WEIGHTS, Changes, parsed
-from napari_medad.benchmarks.paper import Flag, PaperRow
-from napari_medad.benchmarks.protocol import read_yaml
-from napari_medad.datasets import DatasetCase, read_dataset
+from napari_medad.benchmarks.paper_table import PaperTable, Parts, datasets_of
+from napari_medad.datasets import Dataset
 from napari_medad.detectors.registry import card
 from napari_medad.errors import MedadError
 
@@ -54,16 +52,13 @@ class WeakMethod(BaseModel):
     own_threshold: bool = False
 
 
-class WeakTable(BaseModel):
+class WeakTable(PaperTable):
     """A benchmark of weakly supervised methods.
 
     Attributes
     ----------
-    name, title, citation, about : str
     volume : str
         Which is looked at.
-    seed : int
-        Of the split.
     test_share : float
         Of the patients.
     margin, least_pixels : int
@@ -72,101 +67,55 @@ class WeakTable(BaseModel):
         Of the methods that learn from masks or are prompted.
     datasets, methods : mapping
         By layout, and by row.
-    figures : mapping of str to str
-    choices : tuple of str
-    paper : tuple of PaperRow
-        In percent.
-    flags : tuple of Flag
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    name: str
-    title: str
-    citation: str
-    about: str
     volume: str
-    seed: int
     test_share: float
     margin: int
     least_pixels: int
     teacher: str
     datasets: dict[str, WeakSet]
     methods: dict[str, WeakMethod]
-    figures: dict[str, str]
-    choices: tuple[str, ...]
-    paper: tuple[PaperRow, ...]
-    flags: tuple[Flag, ...]
-
-    @classmethod
-    def read(cls, name: str) -> WeakTable:
-        """The benchmark of this name."""
-        return cls.model_validate({"name": name, **read_yaml(name)})
-
-
-@dataclass(frozen=True)
-class WeakParts:
-    """One dataset's scans to learn from and to test on; no patient is in both."""
-
-    train: tuple[DatasetCase, ...]
-    test: tuple[DatasetCase, ...]
-    notes: tuple[str, ...] = ()
 
 
 def weak_parts(
     table: WeakTable, folders: Sequence[str | Path], limit: int | None = None
-) -> dict[str, WeakParts]:
-    """The split of every dataset that is given, by its layout.
+) -> dict[str, Parts]:
+    """The split of every dataset that is given, by its layout; no patient is in both parts.
 
     Raises
     ------
     MedadError
-        If a folder is none of the benchmark's datasets, or two are of one, or one has fewer
-        than two patients with the volume and a mask.
+        As `datasets_of`; also if one has fewer than two patients with the volume and a mask.
     """
-    if limit is not None and limit < 1:
-        raise MedadError(f"--limit cannot be {limit}; give 1 or more.")
-    found: dict[str, WeakParts] = {}
-    for folder in folders:
-        dataset = read_dataset(folder)
-        if dataset.layout not in table.datasets:
-            raise MedadError(
-                f"{folder} is laid out as {dataset.layout}, which {table.name} is not measured on; "
-                f"give {', '.join(table.datasets)}."
-            )
-        if dataset.layout in found:
-            raise MedadError(f"{folder} is the second {dataset.layout}; give each dataset once.")
-        usable = [case for case in dataset.cases if table.volume in case.images and case.masks]
-        found[dataset.layout] = _parts(table, dataset.layout, folder, usable, limit)
-    return found
+    return {
+        layout: _parts(table, dataset, limit)
+        for layout, dataset in datasets_of(table, folders, limit).items()
+    }
 
 
-def _parts(
-    table: WeakTable,
-    layout: str,
-    folder: str | Path,
-    cases: Sequence[DatasetCase],
-    limit: int | None,
-) -> WeakParts:
+def _parts(table: WeakTable, dataset: Dataset, limit: int | None) -> Parts:
+    cases = [case for case in dataset.cases if table.volume in case.images and case.masks]
     patients = list(dict.fromkeys(case.patient for case in cases))
     if len(patients) < 2:
         raise MedadError(
-            f"{folder} has {len(patients)} patients with {table.volume} and a mask; two are needed "
-            "at least, one to learn from and one to test on."
+            f"{dataset.folder} has {len(patients)} patients with {table.volume} and a mask; two "
+            "are needed at least, one to learn from and one to test on."
         )
     order = np.random.default_rng(table.seed).permutation(len(patients))
     tested = {patients[i] for i in order[: max(1, round(table.test_share * len(patients)))]}
     test = [case for case in cases if case.patient in tested]
     train = [case for case in cases if case.patient not in tested]
-    notes, paper = [], table.datasets[layout].patients
+    notes, paper = [], table.datasets[dataset.layout].patients
     if limit is not None:
-        notes.append(f"At most {limit} scans of each part of {layout} (--limit).")
+        notes.append(f"At most {limit} scans of each part of {dataset.layout} (--limit).")
     elif len(cases) != paper:
-        notes.append(f"{layout}: {len(cases)} scans; the paper had {paper}.")
-    return WeakParts(tuple(train[:limit]), tuple(test[:limit]), tuple(notes))
+        notes.append(f"{dataset.layout}: {len(cases)} scans; the paper had {paper}.")
+    return Parts(tuple(train[:limit]), tuple(test[:limit]), tuple(notes))
 
 
 def weak_cells(
-    table: WeakTable, parts: Mapping[str, WeakParts], changes: Mapping[str, str]
+    table: WeakTable, parts: Mapping[str, Parts], changes: Mapping[str, str]
 ) -> tuple[Cell, ...]:
     """A cell for every row and dataset that is there.
 
@@ -185,7 +134,7 @@ def weak_cells(
     return cells
 
 
-def _cell(table: WeakTable, name: str, layout: str, parts: WeakParts, changes: Changes) -> Cell:
+def _cell(table: WeakTable, name: str, layout: str, parts: Parts, changes: Changes) -> Cell:
     method = table.methods[name]
     settings, options, own = _chosen(table, name, layout, changes)
     teacher = changes.of("", layout, [TEACHER]).get(TEACHER, table.teacher)  # of all rows

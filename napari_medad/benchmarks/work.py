@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from napari_medad.benchmarks.category_measuring import look_at_slices, told_apart
 from napari_medad.benchmarks.cell import RANDOM, Cell
-from napari_medad.benchmarks.cell_folder import CellFolder, CellResult
+from napari_medad.benchmarks.cell_folder import RANDOM_WEIGHTS, CellFolder, CellResult
 from napari_medad.benchmarks.measuring import measured_volumes
 from napari_medad.benchmarks.paper import Figure
 from napari_medad.benchmarks.progress import Clock
@@ -29,7 +30,6 @@ from napari_medad.training.progress import TrainingProgress
 
 IMAGES = "images"
 """What takes the place of a threshold policy where whole images are told apart."""
-RANDOM_WEIGHTS = "UNTRAINED: what is marked so ran with random weights; its figures mean nothing."
 
 
 def do(cell: Cell, folder: CellFolder, clock: Clock, device: str) -> CellResult:
@@ -54,7 +54,10 @@ def do(cell: Cell, folder: CellFolder, clock: Clock, device: str) -> CellResult:
         settings = {**cell.settings, **prompts}
         return load_detector(cell.card.name, weights=weights, device=device, **settings)
 
-    if cell.kind == "images":
+    if cell.kind == "categories":
+        look_at_slices(cell, detector, folder, clock)
+        result = told_apart(cell, folder, detector())
+    elif cell.kind == "images":
         _score(cell, detector, folder, clock)
         result = _told_apart(cell, folder, detector())
     else:
@@ -109,6 +112,7 @@ def _examples(cell: Cell, cases: Iterable[DatasetCase], held_out: bool) -> Itera
             task=cell.task(case),
             label=int(abnormal),
             mask=mask,
+            categories=None if cell.shown is None else {cell.shown.slice: cell.shown.of(case)},
             held_out=held_out,
             patient=case.patient,
             frame=case.frames.get(cell.volume),

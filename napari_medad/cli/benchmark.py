@@ -25,7 +25,7 @@ def benchmark(
         typer.Option(
             metavar="FOLDER|MANIFEST",
             help="A dataset as its authors lay it out; repeat it where the paper has several. Of "
-            "sdmad also a manifest with the columns image, axis, slice, categories.",
+            "sdmad instead a manifest with the columns image, axis, slice, categories.",
         ),
     ],
     out: Annotated[

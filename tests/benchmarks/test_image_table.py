@@ -15,11 +15,16 @@ from napari_medad.benchmarks.consistency import impossible_f1
 from napari_medad.benchmarks.image_table import ImageTable, image_cells, image_parts
 from napari_medad.benchmarks.paper import PaperRow
 from napari_medad.benchmarks.run import Asked, measure_benchmark
+from napari_medad.benchmarks.tables import mean_table
+from napari_medad.benchmarks.work import IMAGES
 from napari_medad.errors import Cancelled, MedadError
 
 SMALL = {
-    "size": "64", "epochs": "1", "batch_size": "8", "moe.hidden": "16", "moe.warm_up": "1",
-    "moe.text": "n-grams",
+    "size": "64", "epochs": "1", "batch_size": "8",
+    **{
+        f"{row}.{key}": value for row in ("moe", "moe-no-hq", "moe-no-tp")
+        for key, value in (("hidden", "16"), ("warm_up", "1"), ("text", "n-grams"))
+    },
 }  # fmt: skip
 
 
@@ -85,9 +90,9 @@ def test_one_network_for_all_one_auto_encoder_for_each(folders, tmp_path, monkey
     with half.open("a") as stream:
         stream.write("busi/normal_cut,0.1")  # as a kill in the middle of writing leaves it
     report = measure_benchmark("table1-moe", folders, out, asked)
-    assert [outcome.why for outcome in report.outcomes] == [""] * 4
-    assert trained == ["ae", "ae", "moe"]
-    assert len(scored) == len(set(scored)) * 2 == 2 * 2 * 6
+    assert [outcome.why for outcome in report.outcomes] == [""] * 8
+    assert trained == ["ae", "ae", "moe", "moe", "moe"]
+    assert len(scored) == len(set(scored)) * 4 == 4 * 2 * 6
     cell = next(o.cell for o in report.outcomes if o.cell.name == "moe-busi")
     scores = CellFolder(out / "cells" / "moe-busi").scores()
     truth = [bool(case.abnormal) for case in cell.test]
@@ -99,6 +104,13 @@ def test_one_network_for_all_one_auto_encoder_for_each(folders, tmp_path, monkey
     assert row["mean"] == pytest.approx(auroc)
     assert row["paper_mean"] == pytest.approx(0.8722)
     assert any("rsna, lag, headct" in text for text in report.deviations)
+    means = next(table for table in report.tables if table.title.startswith("Means over rsna"))
+    assert [row[2] for row in means.rows] == [
+        "not run", "81.06", "not run", "88.12", "not run", "79.87", "not run", "84.76"
+    ]  # fmt: skip
+    both = mean_table(report.outcomes, report.printed, IMAGES, ["busi", "brain-tumor-mri"], "")
+    own = [r["mean"] for r in report.rows() if (r["method"], r["figure"]) == ("moe", "auroc")]
+    assert both.rows[2][2] == f"{100 * np.mean(own):.2f}"
     report.write(out)
     assert "87.22" in (out / "report.html").read_text(encoding="utf-8")
 
@@ -112,11 +124,16 @@ def test_tasks_are_the_prompts(folders):
     }  # fmt: skip
     assert moe.options["epochs"] == 250
     assert moe.settings["size"] == 256
+    without = {cell.method: cell for cell in cells if cell.setup == "busi"}
+    assert [without[f"moe-no-{what}"].card.name for what in ("hq", "tp")] == ["moe", "moe"]
+    assert without["moe-no-hq"].options["hallucination"] is False
+    assert without["moe-no-tp"].options["prompted"] is False
+    assert {moe.options["hallucination"], moe.options["prompted"]} == {True}
 
 
 def test_an_f1_below_that_of_calling_all_abnormal_is_impossible():
     """647 of 681 abnormal: 2 * 647 / (2 * 647 + 34) = 0.97440."""
-    flags = ImageTable.read("table1-moe").flags
+    flags = ImageTable.read("table1-moe").all_flags
     assert [(f.method, f.setup) for f in flags] == [
         ("NSA", "busi"), ("MADDR", "busi"), ("MADDR", "headct")
     ]  # fmt: skip

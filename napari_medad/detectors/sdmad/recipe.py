@@ -46,6 +46,12 @@ class SdmadOptions(BackboneOptions):
         "image", title="Level", description="Which slices show a category, or also where (MVFA)"
     )
     signs: str = Field("brain-fastmri", title="Signs", description="A shipped list, or a YAML file")
+    categories: tuple[str, ...] = Field(
+        (),
+        title="Categories",
+        description="Of the signs that are learned; empty: all",
+        json_schema_extra={"advanced": True},
+    )
     image_size: int = Field(240, ge=32, le=1036, title="Image size")
     layers: tuple[int, ...] = Field(
         (),
@@ -152,7 +158,7 @@ class SdmadRecipe(BackboneRecipe):
 
     def __init__(self, options: SdmadOptions, examples: Sequence[Example]) -> None:
         super().__init__(options, examples)
-        self.signs = SignList.read(options.signs)
+        self.signs = SignList.read(options.signs).only(options.categories)
         self.pixel_level = options.level == "pixel"
         self.activation = ACTIVATION if self.pixel_level else "trained"
         self.masks = False

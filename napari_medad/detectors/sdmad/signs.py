@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,22 @@ class SignList:
     def texts(self, name: str) -> tuple[str, ...]:
         """The phrases of a category."""
         return next(category.texts for category in self.categories if category.name == name)
+
+    def only(self, names: Sequence[str]) -> SignList:
+        """The list with these categories alone, in its own order; none named means all.
+
+        Raises
+        ------
+        MedadError
+            If it has no such category.
+        """
+        for name in names:
+            if name not in self.names:
+                raise MedadError(
+                    f"The signs have no category '{name}'; they have {', '.join(self.names)}."
+                )
+        kept = tuple(c for c in self.categories if not names or c.name in names)
+        return replace(self, categories=kept)
 
     @classmethod
     def read(cls, name: str | Path) -> SignList:

@@ -1,0 +1,199 @@
+"""Several abnormalities told apart by their signs and one shot of each: the tables of SD-MAD."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from napari_medad.benchmarks.cell import RANDOM, Cell, Shown
+from napari_medad.benchmarks.changes import WEIGHTS, Changes, parsed
+from napari_medad.benchmarks.consistency import impossible_hamming, wrong_means
+from napari_medad.benchmarks.paper import Flag
+from napari_medad.benchmarks.paper_table import PaperTable, Parts, datasets_of
+from napari_medad.datasets import Dataset, DatasetCase
+from napari_medad.datasets.dataset import TEST, TRAIN
+from napari_medad.detectors.registry import card
+from napari_medad.detectors.sdmad.signs import SignList
+from napari_medad.errors import MedadError
+
+DETECTOR = "sdmad"
+
+
+class SignSet(BaseModel):
+    """A dataset, or one slice of its scans.
+
+    Attributes
+    ----------
+    title, layout : str
+    signs : str
+        The list that its abnormalities are told apart by.
+    categories : tuple of str
+        Of the list, those that count; empty for all.
+    slice : int
+        0 of pictures.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    title: str
+    layout: str
+    signs: str
+    categories: tuple[str, ...] = ()
+    slice: int = 0
+
+    @property
+    def shown(self) -> Shown:
+        """What is told apart."""
+        return Shown(SignList.read(self.signs).only(self.categories).names, self.slice)
+
+
+class SignMethod(BaseModel):
+    """A row of the table.
+
+    Attributes
+    ----------
+    title : str
+        What the paper calls it.
+    model : str
+        Row whose network it shares; empty for its own.
+    settings, options : mapping
+        Of the detector, and of its training.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    title: str
+    model: str = ""
+    settings: dict[str, Any] = {}
+    options: dict[str, Any] = {}
+
+
+class SignTable(PaperTable):
+    """A benchmark of detectors that tell abnormalities apart.
+
+    Attributes
+    ----------
+    shots : int
+        Images that each abnormality is learned from.
+    datasets, methods : mapping
+        By setup, and by row.
+    """
+
+    shots: int
+    datasets: dict[str, SignSet]
+    methods: dict[str, SignMethod]
+
+    @property
+    def layouts(self) -> tuple[str, ...]:
+        """Of the datasets, some of which have several setups."""
+        return tuple(dict.fromkeys(held.layout for held in self.datasets.values()))
+
+    @property
+    def all_flags(self) -> tuple[Flag, ...]:
+        """Means that are none and scores that exclude each other, too."""
+        names = {setup: held.shown.categories for setup, held in self.datasets.items()}
+        counts = {setup: len(held) for setup, held in names.items()}
+        return (
+            *self.flags,
+            *wrong_means(self.paper, "mean_auroc", names),
+            *impossible_hamming(self.paper, counts),
+        )
+
+
+def sign_parts(
+    table: SignTable, folders: Sequence[str | Path], limit: int | None = None
+) -> dict[str, Parts]:
+    """Shots and test images of every setup whose dataset is given.
+
+    Where a dataset has a test part, shots come from its training part. Else every patient is
+    tested who gave no shot.
+
+    Raises
+    ------
+    MedadError
+        As `datasets_of`; also if an abnormality has no shot, or no image is left to test on.
+    """
+    given = datasets_of(table, folders, limit)
+    return {
+        setup: _parts(table, setup, given[held.layout], limit)
+        for setup, held in table.datasets.items()
+        if held.layout in given
+    }
+
+
+def sign_cells(
+    table: SignTable, parts: Mapping[str, Parts], changes: Mapping[str, str]
+) -> tuple[Cell, ...]:
+    """A cell for every row and setup that is there.
+
+    Raises
+    ------
+    MedadError
+        If a changed setting is unknown or wrong.
+    """
+    asked = Changes(changes)
+    cells = tuple(
+        _cell(table, name, setup, held, asked)
+        for setup, held in parts.items()
+        for name in table.methods
+    )
+    asked.refuse_unused(cells)
+    return cells
+
+
+def _parts(table: SignTable, setup: str, dataset: Dataset, limit: int | None) -> Parts:
+    shown, rng = table.datasets[setup].shown, np.random.default_rng(table.seed)
+    cases = [c for c in dataset.cases if c.slices is None or shown.slice in c.slices]
+    test = [case for case in cases if case.split == TEST]
+    known = [case for case in cases if case.split == TRAIN] if test else cases
+    shots: dict[str, DatasetCase] = {}
+    for name in shown.categories:
+        fitting = [c for c in known if name in shown.of(c) and c.name not in shots]
+        if not fitting:
+            raise MedadError(
+                f"{dataset.folder} has no image to learn '{name}' from ({setup}); complete it, or "
+                "leave it out."
+            )
+        drawn = rng.permutation(len(fitting))[: table.shots]
+        shots |= {fitting[i].name: fitting[i] for i in drawn}
+    learned = {case.patient for case in shots.values()}
+    test = test or [case for case in cases if case.patient not in learned]
+    if not test:
+        raise MedadError(
+            f"{dataset.folder} has no image left to test on ({setup}): every patient gave a shot."
+        )
+    notes = []
+    if limit is not None:
+        notes.append(f"At most {limit} test images of {setup} (--limit).")
+        test = [test[i] for i in sorted(rng.permutation(len(test))[:limit])]
+    return Parts(tuple(shots.values()), tuple(test), tuple(notes))
+
+
+def _cell(table: SignTable, name: str, setup: str, parts: Parts, changes: Changes) -> Cell:
+    method, held, found = table.methods[name], table.datasets[setup], card(DETECTOR)
+    settings_type, options_type = found.settings_type(), found.recipe_type().Options
+    fields = dict.fromkeys([*settings_type.model_fields, *options_type.model_fields])
+    fields.pop("signs"), fields.pop("categories")  # what is told apart is the setup's
+    own = changes.of(name, setup, list(fields))
+    settings, options = (
+        {k: v for k, v in {**given, **own}.items() if k in kind.model_fields}
+        for kind, given in ((settings_type, method.settings), (options_type, method.options))
+    )
+    options |= {"signs": held.signs, "categories": held.categories}
+    return Cell(
+        method=name,
+        setup=setup,
+        title=f"{method.title}, {setup}",
+        weights=own.get(WEIGHTS, RANDOM),
+        settings=parsed(DETECTOR, "the detector", settings_type, settings),
+        options=parsed(DETECTOR, "the training of", options_type, options),
+        volume="",
+        test=parts.test,
+        train=parts.train,
+        kind="categories",
+        model=f"{setup}/{method.model or name}",
+        detector=DETECTOR,
+        shown=held.shown,
+    )
