@@ -130,7 +130,7 @@ def state_table(outcomes: Sequence[Outcome]) -> Table:
                 outcome.cell.setup,
                 state(outcome),
                 outcome.result.weights.name if outcome.result else NOTHING,
-                f"{outcome.result.seconds.get('detection', 0):.1f}" if outcome.result else NOTHING,
+                _seconds(outcome),
             )
             for outcome in outcomes
         ],
@@ -187,6 +187,11 @@ def _model(outcome: Outcome) -> str:
     name = outcome.cell.title.split(", ")[0]
     untrained = outcome.result is not None and outcome.result.untrained
     return f"{name} (UNTRAINED)" if untrained else name
+
+
+def _seconds(outcome: Outcome) -> str:
+    spent = None if outcome.result is None else outcome.result.seconds.get("detection")
+    return NOTHING if spent is None else f"{spent:.1f}"
 
 
 def _ours(outcome: Outcome, policy: str, name: str, printed: Printed) -> str:

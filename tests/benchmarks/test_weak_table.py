@@ -24,9 +24,13 @@ from napari_medad.training.weak_to_strong import WeakToStrong
 from napari_medad.volumes.volume import Volume
 
 SMALL = {
-    "epochs": "1", "batch_size": "4", "teacher": "gradcam", "gradcam.size": "64", "ae.size": "64",
-    "ae.slices_per_volume": "4", "rasalore-weak.width": "2", "rasalore-weak.side": "8",
-    "rasalore-weak.per_case": "2",
+    "epochs": "1", "batch_size": "4", "teacher": "gradcam", "gradcam.size": "64",
+    "dae.width": "4", "vqvae.width": "8", "vqvae.codes": "8",
+    "rasalore-weak.width": "2", "rasalore-weak.side": "8", "rasalore-weak.per_case": "2",
+    **{
+        f"{row}.{key}": value for row in ("ae", "dae", "vqvae")
+        for key, value in (("size", "64"), ("slices_per_volume", "4"))
+    },
 }  # fmt: skip
 ABNORMAL = (17, 18, 19)
 """Of the slices 15 to 20 that count; slice 20 has too small a lesion to count."""
@@ -90,7 +94,7 @@ def test_from_scans_to_the_table_and_gone_on_with(msd, tmp_path, monkeypatch):
     for module in (work, weak_to_strong):
         for name, told in (("train", trained), ("detect", looks)):
             monkeypatch.setattr(module, name, counting(getattr(module, name), told))
-    methods = ("ae", "gradcam", "ddpt", "medsam-box", "rasalore", "rasalore-weak")
+    methods = ("ae", "dae", "vqvae", "gradcam", "ddpt", "medsam-box", "rasalore", "rasalore-weak")
     asked = Asked(methods, changes=SMALL, device="cpu")
 
     def stop(now):
@@ -98,24 +102,24 @@ def test_from_scans_to_the_table_and_gone_on_with(msd, tmp_path, monkeypatch):
 
     with pytest.raises(Cancelled):
         measure_benchmark("table1-rasalore", [msd], out, asked, progress=stop)
-    assert trained == ["ae", "gradcam", "rasalore"]
+    assert trained == ["ae", "dae", "vqvae", "gradcam", "rasalore"]
     report = measure_benchmark("table1-rasalore", [msd], out, asked)
-    assert trained == ["ae", "gradcam", "rasalore"]
+    assert trained == ["ae", "dae", "vqvae", "gradcam", "rasalore"]
     # The teacher looks at three patients, each method at the fourth, the stopped one twice.
-    assert len(looks) == 3 + 3 + 1
+    assert len(looks) == 3 + 5 + 1
 
     states = {row[0]: row[2] for row in report.tables[0].rows}
-    assert states["AE"] == states["Grad-CAM"] == states["RASALoRE without MedSAM"] == "measured"
+    assert states["AE"] == states["DAE"] == states["VQVAE"] == "measured"
+    assert states["Grad-CAM"] == states["RASALoRE without MedSAM"] == "measured"
     assert states["DDPT"].startswith("not run: needs CLIP vit-b-32 (")
     assert "needs MedSAM (" in states["RASALoRE"]
-    assert states["DAE"] == "not run: not asked for"
+    assert states["M2+DDPT(b)"] == "not run: not asked for"
 
     (test,) = next(o.cell.test for o in report.outcomes)
     rows = {(r["method"], r["policy"], r["figure"]): r for r in report.rows()}
-    for cell in ("ae-msd-task1", "gradcam-msd-task1", "rasalore-weak-msd-task1"):
-        method = cell.removesuffix("-msd-task1")
-        scores, truth, own = counted(out, msd, cell, test.name)
-        found = scores >= (own if method == "ae" else 0.5)
+    for method in ("ae", "dae", "vqvae", "gradcam", "rasalore-weak"):
+        scores, truth, own = counted(out, msd, f"{method}-msd-task1", test.name)
+        found = scores >= (own if method in ("ae", "dae", "vqvae") else 0.5)
         dice = [2 * (f & t).sum() / (f.sum() + t.sum()) for f, t in zip(found, truth, strict=True)]
         pairs = zip(truth, scores, strict=True)
         precision = [average_precision_score(t.ravel(), s.ravel()) for t, s in pairs]
