@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from napari_medad.benchmarks.cell import RANDOM, Cell
-from napari_medad.benchmarks.changes import WEIGHTS, Changes, parsed
+from napari_medad.benchmarks.changes import Changes
 from napari_medad.benchmarks.consistency import impossible_f1
 from napari_medad.benchmarks.paper import Flag
-from napari_medad.benchmarks.paper_table import PaperTable, Parts, datasets_of
-from napari_medad.datasets import DatasetCase, facts
+from napari_medad.benchmarks.paper_table import PaperTable, Parts
+from napari_medad.datasets import Dataset, DatasetCase, facts
 from napari_medad.datasets.dataset import PICTURE
 from napari_medad.detectors.registry import card
 from napari_medad.errors import MedadError
@@ -85,65 +84,40 @@ class ImageTable(PaperTable):
         counts = {name: (held.normal, held.abnormal) for name, held in self.datasets.items()}
         return (*self.flags, *impossible_f1(self.paper, counts))
 
+    def parts_of(self, given: Mapping[str, Dataset], limit: int | None) -> dict[str, Parts]:
+        """In the paper's numbers, where there are as many."""
+        return {
+            layout: _parts(layout, dataset.cases, self.datasets[layout], self.seed, limit)
+            for layout, dataset in given.items()
+        }
 
-def image_parts(
-    table: ImageTable, folders: Sequence[str | Path], limit: int | None = None
-) -> dict[str, Parts]:
-    """The images of every dataset that is given, by its layout.
-
-    Raises
-    ------
-    MedadError
-        As `datasets_of`; also if a part is empty.
-    """
-    return {
-        layout: _parts(layout, dataset.cases, table.datasets[layout], table.seed, limit)
-        for layout, dataset in datasets_of(table, folders, limit).items()
-    }
-
-
-def image_cells(
-    table: ImageTable, parts: Mapping[str, Parts], changes: Mapping[str, str]
-) -> tuple[Cell, ...]:
-    """A cell for every method and dataset that is there; a shared network learns all of these.
-
-    Raises
-    ------
-    MedadError
-        If a changed setting is unknown or wrong.
-    """
-    asked = Changes(changes)
-    everything = tuple(case for held in parts.values() for case in held.train)
-    cells = []
-    for name, method in table.methods.items():
-        for layout, held in parts.items():
-            found = card(method.detector or name)
-            kinds = found.settings_type(), found.recipe_type().Options
-            fields = dict.fromkeys([*kinds[0].model_fields, *kinds[1].model_fields])
-            own = asked.of(name, layout, list(fields))
-            settings, options = (
-                {k: v for k, v in {**method.both, **given, **own}.items() if k in kind.model_fields}
-                for kind, given in zip(kinds, (method.settings, method.options), strict=True)
-            )
-            cells.append(
-                Cell(
-                    method=name,
-                    setup=layout,
-                    title=f"{method.title}, {layout}",
-                    weights=own.get(WEIGHTS, RANDOM),
-                    settings=parsed(found.name, "the detector", kinds[0], settings),
-                    options=parsed(found.name, "the training of", kinds[1], options),
-                    volume=PICTURE,
-                    test=held.test,
-                    train=everything if method.shared else held.train,
-                    kind="images",
-                    model=name if method.shared else "",
-                    detector=method.detector,
-                    tasks={known: facts()[known].task for known in parts},
-                )
-            )
-    asked.refuse_unused(cells)
-    return tuple(cells)
+    def cell(self, name: str, setup: str, parts: Mapping[str, Parts], changes: Changes) -> Cell:
+        """A row on one dataset; a shared network learns all that are given."""
+        method, held = self.methods[name], parts[setup]
+        everything = tuple(case for each in parts.values() for case in each.train)
+        chosen = changes.choose(
+            card(method.detector or name),
+            name,
+            setup,
+            settings=method.settings,
+            options=method.options,
+            both=method.both,
+        )
+        return Cell(
+            method=name,
+            setup=setup,
+            title=f"{method.title}, {setup}",
+            weights=chosen.weights or RANDOM,
+            settings=chosen.settings,
+            options=chosen.options,
+            volume=PICTURE,
+            test=held.test,
+            train=everything if method.shared else held.train,
+            kind="images",
+            model=name if method.shared else "",
+            detector=method.detector,
+            tasks={known: facts()[known].task for known in parts},
+        )
 
 
 def _parts(

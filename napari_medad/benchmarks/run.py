@@ -7,22 +7,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from napari_medad.benchmarks.category_measuring import CATEGORIES
-from napari_medad.benchmarks.cell import Cell
-from napari_medad.benchmarks.image_table import ImageTable, image_cells, image_parts
+from napari_medad.benchmarks.image_table import ImageTable
 from napari_medad.benchmarks.matrix import Matrix, Outcome, names_of
-from napari_medad.benchmarks.paper_table import PaperTable, Parts
+from napari_medad.benchmarks.paper_table import PaperTable
 from napari_medad.benchmarks.protocol import Protocol
 from napari_medad.benchmarks.report import Report
-from napari_medad.benchmarks.sign_table import SignTable, sign_cells, sign_parts
+from napari_medad.benchmarks.sign_table import SignTable
 from napari_medad.benchmarks.tables import (
     Printed,
+    category_table,
     correlation_table,
     figure_table,
     mean_table,
     others_table,
     state_table,
 )
-from napari_medad.benchmarks.weak_table import WeakTable, weak_cells, weak_parts
+from napari_medad.benchmarks.weak_table import WeakTable
 from napari_medad.benchmarks.work import IMAGES
 from napari_medad.benchmarks.zsad import split, zsad_cells
 from napari_medad.errors import MedadError
@@ -175,9 +175,7 @@ def _table1_moe(
     """Images told normal from abnormal, on each dataset that is given."""
     _no_policies("table1-moe", asked)
     table = ImageTable.read("table1-moe")
-    parts = image_parts(table, data, asked.limit)
-    cells = image_cells(table, parts, asked.changes)
-    report = _table(table, parts, cells, out, asked, progress, {IMAGES: "Table 1, in percent"})
+    report = _table(table, data, out, asked, progress, {IMAGES: "Table 1, in percent"})
     text = f"Means over {', '.join(table.datasets)}"
     means = mean_table(report.outcomes, report.printed, IMAGES, list(table.datasets), text)
     return _with_tables(report, [means])
@@ -188,13 +186,9 @@ def _table1_rasalore(
 ) -> Report:
     """Tumours outlined after labels of slices, on each dataset that is given."""
     policies = _policies(asked.policies, SLICE_POLICIES)
-    table = WeakTable.read("table1-rasalore")
-    parts = weak_parts(table, data, asked.limit)
-    cells = weak_cells(table, parts, asked.changes)
-    titles: dict[str, str] = {
-        p: f"Table 1, in percent. Threshold: {SLICE_TEXTS[p]}" for p in policies
-    }
-    return _table(table, parts, cells, out, asked, progress, titles)
+    text = "Table 1, in percent. Threshold:"
+    titles: dict[str, str] = {p: f"{text} {SLICE_TEXTS[p]}" for p in policies}
+    return _table(WeakTable.read("table1-rasalore"), data, out, asked, progress, titles)
 
 
 def _sdmad(
@@ -203,16 +197,14 @@ def _sdmad(
     """Several abnormalities told apart, on each dataset that is given."""
     _no_policies("sdmad", asked)
     table = SignTable.read("sdmad")
-    parts = sign_parts(table, data, asked.limit)
-    cells = sign_cells(table, parts, asked.changes)
     titles = {CATEGORIES: "Tables 1 to 4, in percent"}
-    report = _table(table, parts, cells, out, asked, progress, titles)
+    report = _table(table, data, out, asked, progress, titles)
     each = []
-    for setup in parts:
+    for setup in dict.fromkeys(outcome.cell.setup for outcome in report.outcomes):
         names = table.datasets[setup].shown.categories
-        printed = replace(report.printed, figures={name: name for name in names})
-        outcomes = [outcome for outcome in report.outcomes if outcome.cell.setup == setup]
-        each.append(figure_table(outcomes, printed, CATEGORIES, f"AUROC by abnormality, {setup}"))
+        own = [outcome for outcome in report.outcomes if outcome.cell.setup == setup]
+        title = f"AUROC by abnormality, {setup}, in percent"
+        each.append(category_table(own, report.printed, CATEGORIES, names, title))
     return _with_tables(report, each)
 
 
@@ -224,14 +216,15 @@ def _with_tables(report: Report, more: Sequence[Table]) -> Report:
 
 def _table(
     table: PaperTable,
-    parts: Mapping[str, Parts],
-    cells: tuple[Cell, ...],
+    data: Sequence[str | Path],
     out: Path,
     asked: Asked,
     progress: Callback | None,
     titles: Mapping[str, str],
 ) -> Report:
     """Run a table over several datasets; one figure table a policy."""
+    parts = table.parts(data, asked.limit)
+    cells = table.cells(parts, asked.changes)
     wanted = names_of(cells, asked.methods, asked.setups)
     outcomes = Matrix(table.name, cells, out).run(wanted, device=asked.device, progress=progress)
     missing = [name for name in table.datasets if name not in parts]

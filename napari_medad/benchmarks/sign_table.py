@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from napari_medad.benchmarks.cell import RANDOM, Cell, Shown
-from napari_medad.benchmarks.changes import WEIGHTS, Changes, parsed
+from napari_medad.benchmarks.changes import Changes
 from napari_medad.benchmarks.consistency import impossible_hamming, wrong_means
 from napari_medad.benchmarks.paper import Flag
-from napari_medad.benchmarks.paper_table import PaperTable, Parts, datasets_of
+from napari_medad.benchmarks.paper_table import PaperTable, Parts
 from napari_medad.datasets import Dataset, DatasetCase
 from napari_medad.datasets.dataset import TEST, TRAIN
 from napari_medad.detectors.registry import card
@@ -101,46 +100,45 @@ class SignTable(PaperTable):
             *impossible_hamming(self.paper, counts),
         )
 
+    def parts_of(self, given: Mapping[str, Dataset], limit: int | None) -> dict[str, Parts]:
+        """Shots and test images.
 
-def sign_parts(
-    table: SignTable, folders: Sequence[str | Path], limit: int | None = None
-) -> dict[str, Parts]:
-    """Shots and test images of every setup whose dataset is given.
+        Where a dataset has a test part, shots come from its training part. Else every patient is
+        tested who gave no shot.
+        """
+        return {
+            setup: _parts(self, setup, given[held.layout], limit)
+            for setup, held in self.datasets.items()
+            if held.layout in given
+        }
 
-    Where a dataset has a test part, shots come from its training part. Else every patient is
-    tested who gave no shot.
-
-    Raises
-    ------
-    MedadError
-        As `datasets_of`; also if an abnormality has no shot, or no image is left to test on.
-    """
-    given = datasets_of(table, folders, limit)
-    return {
-        setup: _parts(table, setup, given[held.layout], limit)
-        for setup, held in table.datasets.items()
-        if held.layout in given
-    }
-
-
-def sign_cells(
-    table: SignTable, parts: Mapping[str, Parts], changes: Mapping[str, str]
-) -> tuple[Cell, ...]:
-    """A cell for every row and setup that is there.
-
-    Raises
-    ------
-    MedadError
-        If a changed setting is unknown or wrong.
-    """
-    asked = Changes(changes)
-    cells = tuple(
-        _cell(table, name, setup, held, asked)
-        for setup, held in parts.items()
-        for name in table.methods
-    )
-    asked.refuse_unused(cells)
-    return cells
+    def cell(self, name: str, setup: str, parts: Mapping[str, Parts], changes: Changes) -> Cell:
+        """A row on one setup."""
+        method, held, found = self.methods[name], self.datasets[setup], card(DETECTOR)
+        told = {"signs": held.signs, "categories": held.categories}
+        chosen = changes.choose(
+            found,
+            name,
+            setup,
+            settings=method.settings,
+            options={**method.options, **told},
+            fixed=tuple(told),
+        )
+        return Cell(
+            method=name,
+            setup=setup,
+            title=f"{method.title}, {setup}",
+            weights=chosen.weights or RANDOM,
+            settings=chosen.settings,
+            options=chosen.options,
+            volume="",
+            test=parts[setup].test,
+            train=parts[setup].train,
+            kind="categories",
+            model=f"{setup}/{method.model or name}",
+            detector=DETECTOR,
+            shown=held.shown,
+        )
 
 
 def _parts(table: SignTable, setup: str, dataset: Dataset, limit: int | None) -> Parts:
@@ -169,31 +167,3 @@ def _parts(table: SignTable, setup: str, dataset: Dataset, limit: int | None) ->
         notes.append(f"At most {limit} test images of {setup} (--limit).")
         test = [test[i] for i in sorted(rng.permutation(len(test))[:limit])]
     return Parts(tuple(shots.values()), tuple(test), tuple(notes))
-
-
-def _cell(table: SignTable, name: str, setup: str, parts: Parts, changes: Changes) -> Cell:
-    method, held, found = table.methods[name], table.datasets[setup], card(DETECTOR)
-    settings_type, options_type = found.settings_type(), found.recipe_type().Options
-    fields = dict.fromkeys([*settings_type.model_fields, *options_type.model_fields])
-    fields.pop("signs"), fields.pop("categories")  # what is told apart is the setup's
-    own = changes.of(name, setup, list(fields))
-    settings, options = (
-        {k: v for k, v in {**given, **own}.items() if k in kind.model_fields}
-        for kind, given in ((settings_type, method.settings), (options_type, method.options))
-    )
-    options |= {"signs": held.signs, "categories": held.categories}
-    return Cell(
-        method=name,
-        setup=setup,
-        title=f"{method.title}, {setup}",
-        weights=own.get(WEIGHTS, RANDOM),
-        settings=parsed(DETECTOR, "the detector", settings_type, settings),
-        options=parsed(DETECTOR, "the training of", options_type, options),
-        volume="",
-        test=parts.test,
-        train=parts.train,
-        kind="categories",
-        model=f"{setup}/{method.model or name}",
-        detector=DETECTOR,
-        shown=held.shown,
-    )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_lowercase
 
+from napari_medad.benchmarks.cell_folder import RANDOM_WEIGHTS
 from napari_medad.benchmarks.matrix import Outcome
 from napari_medad.benchmarks.paper import Figure, Flag, PaperRow
 from napari_medad.evaluation.tables import NOTHING, Table
@@ -108,6 +109,34 @@ def mean_table(
     return Table(title, ("Model", "", *printed.figures.values()), rows)
 
 
+def category_table(
+    outcomes: Sequence[Outcome],
+    printed: Printed,
+    policy: str,
+    categories: Sequence[str],
+    title: str,
+) -> Table:
+    """One setup's figures by category, a column a method with the paper's beside it.
+
+    Methods that only the paper has come last.
+    """
+    setup = outcomes[0].cell.setup
+    ours = [outcome.cell.method for outcome in outcomes]
+    others = [r.method for r in printed.rows if r.setup == setup and r.method not in ours]
+    columns = [name for outcome in outcomes for name in (_model(outcome), "paper")]
+    rows = []
+    for name in categories:
+        row = [
+            text
+            for o in outcomes
+            for text in (_ours(o, policy, name, printed), printed.text(o.cell.method, setup, name))
+        ]
+        rows.append((name, *row, *(printed.text(method, setup, name) for method in others)))
+    told = dict.fromkeys(n for o in outcomes if o.result for n in o.result.notes)
+    note = " ".join(text for text in told if text != RANDOM_WEIGHTS)
+    return Table(title, ("", *columns, *(f"{name}, paper" for name in others)), rows, note)
+
+
 def others_table(outcomes: Sequence[Outcome], printed: Printed, title: str) -> Table:
     """Printed rows of methods and setups that were not measured here."""
     ours = {(o.cell.method, setup) for o in outcomes for setup in (o.cell.setup, MEAN)}
@@ -121,20 +150,19 @@ def others_table(outcomes: Sequence[Outcome], printed: Printed, title: str) -> T
 
 def state_table(outcomes: Sequence[Outcome]) -> Table:
     """What ran, with which weights, and why the rest did not."""
-    return Table(
-        "Cells",
-        ("Model", "Setup", "State", "Weights", "s per patient"),
-        [
-            (
-                outcome.cell.title.split(", ")[0],
-                outcome.cell.setup,
-                state(outcome),
-                outcome.result.weights.name if outcome.result else NOTHING,
-                _seconds(outcome),
-            )
-            for outcome in outcomes
-        ],
-    )
+    columns = ["Model", "Setup", "State", "Weights"]
+    timed = any(_seconds(outcome) != NOTHING for outcome in outcomes)
+    rows = [
+        (
+            outcome.cell.title.split(", ")[0],
+            outcome.cell.setup,
+            state(outcome),
+            outcome.result.weights.name if outcome.result else NOTHING,
+            *([_seconds(outcome)] if timed else []),
+        )
+        for outcome in outcomes
+    ]
+    return Table("Cells", (*columns, *(["s per patient"] if timed else [])), rows)
 
 
 def state(outcome: Outcome) -> str:

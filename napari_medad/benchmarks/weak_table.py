@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from napari_medad.benchmarks.cell import RANDOM, Cell, Supervision, Weak
-from napari_medad.benchmarks.changes import WEIGHTS, Changes, parsed
-from napari_medad.benchmarks.paper_table import PaperTable, Parts, datasets_of
+from napari_medad.benchmarks.changes import Changes, Chosen
+from napari_medad.benchmarks.paper_table import PaperTable, Parts
 from napari_medad.datasets import Dataset
 from napari_medad.detectors.registry import card
 from napari_medad.errors import MedadError
@@ -77,21 +76,52 @@ class WeakTable(PaperTable):
     datasets: dict[str, WeakSet]
     methods: dict[str, WeakMethod]
 
+    def parts_of(self, given: Mapping[str, Dataset], limit: int | None) -> dict[str, Parts]:
+        """No patient is in both parts."""
+        return {layout: _parts(self, dataset, limit) for layout, dataset in given.items()}
 
-def weak_parts(
-    table: WeakTable, folders: Sequence[str | Path], limit: int | None = None
-) -> dict[str, Parts]:
-    """The split of every dataset that is given, by its layout; no patient is in both parts.
+    def cell(self, name: str, setup: str, parts: Mapping[str, Parts], changes: Changes) -> Cell:
+        """A row on one dataset, and the teacher it learns from."""
+        method, chosen = self.methods[name], self._chosen(name, setup, changes)
+        teacher = changes.of("", setup, [TEACHER]).get(TEACHER, self.teacher)  # of all rows
+        teachers = [key for key, row in self.methods.items() if row.supervision == "slice labels"]
+        if teacher not in teachers:
+            raise MedadError(f"--set {TEACHER}={teacher}: choose {' or '.join(teachers)}.")
+        taught = method.supervision in ("weak masks", "refined masks", "none")
+        trained = method.supervision != "none"
+        lesson = self._chosen(teacher, setup, changes).options if taught else None
+        return Cell(
+            method=name,
+            setup=setup,
+            title=f"{method.title}, {setup}",
+            weights=chosen.weights or (RANDOM if trained else "auto"),
+            settings=chosen.settings,
+            options=chosen.options,
+            volume=self.volume,
+            test=parts[setup].test,
+            train=parts[setup].train,
+            half=None if method.own_threshold else 0.5,
+            kind="slices",
+            model=f"{setup}/{TEACHER if name == teacher else name}",
+            detector=method.detector,
+            weak=Weak(
+                method.supervision,
+                self.margin,
+                self.least_pixels,
+                teacher if taught else "",
+                lesson or {},
+            ),
+        )
 
-    Raises
-    ------
-    MedadError
-        As `datasets_of`; also if one has fewer than two patients with the volume and a mask.
-    """
-    return {
-        layout: _parts(table, dataset, limit)
-        for layout, dataset in datasets_of(table, folders, limit).items()
-    }
+    def _chosen(self, name: str, setup: str, changes: Changes) -> Chosen:
+        method = self.methods[name]
+        return changes.choose(
+            card(method.detector or name),
+            name,
+            setup,
+            settings=method.settings,
+            options=None if method.supervision == "none" else method.options,
+        )
 
 
 def _parts(table: WeakTable, dataset: Dataset, limit: int | None) -> Parts:
@@ -112,75 +142,3 @@ def _parts(table: WeakTable, dataset: Dataset, limit: int | None) -> Parts:
     elif len(cases) != paper:
         notes.append(f"{dataset.layout}: {len(cases)} scans; the paper had {paper}.")
     return Parts(tuple(train[:limit]), tuple(test[:limit]), tuple(notes))
-
-
-def weak_cells(
-    table: WeakTable, parts: Mapping[str, Parts], changes: Mapping[str, str]
-) -> tuple[Cell, ...]:
-    """A cell for every row and dataset that is there.
-
-    Raises
-    ------
-    MedadError
-        If a changed setting is unknown or wrong, or a teacher does not learn from slice labels.
-    """
-    asked = Changes(changes)
-    cells = tuple(
-        _cell(table, name, layout, held, asked)
-        for layout, held in parts.items()
-        for name in table.methods
-    )
-    asked.refuse_unused(cells)
-    return cells
-
-
-def _cell(table: WeakTable, name: str, layout: str, parts: Parts, changes: Changes) -> Cell:
-    method = table.methods[name]
-    settings, options, own = _chosen(table, name, layout, changes)
-    teacher = changes.of("", layout, [TEACHER]).get(TEACHER, table.teacher)  # of all rows
-    teachers = [key for key, row in table.methods.items() if row.supervision == "slice labels"]
-    if teacher not in teachers:
-        raise MedadError(f"--set {TEACHER}={teacher}: choose {' or '.join(teachers)}.")
-    taught = method.supervision in ("weak masks", "refined masks", "none")
-    trained = method.supervision != "none"
-    lesson = _chosen(table, teacher, layout, changes)[1] if taught else {}
-    return Cell(
-        method=name,
-        setup=layout,
-        title=f"{method.title}, {layout}",
-        weights=own.get(WEIGHTS, RANDOM if trained else "auto"),
-        settings=settings,
-        options=options if trained else None,
-        volume=table.volume,
-        test=parts.test,
-        train=parts.train,
-        half=None if method.own_threshold else 0.5,
-        kind="slices",
-        model=f"{layout}/{TEACHER if name == teacher else name}",
-        detector=method.detector,
-        weak=Weak(
-            method.supervision,
-            table.margin,
-            table.least_pixels,
-            teacher if taught else "",
-            lesson or {},
-        ),
-    )
-
-
-def _chosen(
-    table: WeakTable, name: str, layout: str, changes: Changes
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
-    """Settings and training options of a row, checked, and what the user changed."""
-    method = table.methods[name]
-    found = card(method.detector or name)
-    kinds = {"the detector": found.settings_type()}
-    if method.supervision != "none":
-        kinds["the training of"] = found.recipe_type().Options
-    fields = [field for kind in kinds.values() for field in kind.model_fields]
-    own = changes.of(name, layout, list(dict.fromkeys(fields)))
-    checked = []
-    for (what, kind), given in zip(kinds.items(), (method.settings, method.options), strict=False):
-        values = {k: v for k, v in {**given, **own}.items() if k in kind.model_fields}
-        checked.append(parsed(found.name, what, kind, values))
-    return checked[0], checked[1] if len(checked) > 1 else {}, own

@@ -6,12 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from napari_medad.benchmarks.cell import RANDOM, Cell
-from napari_medad.benchmarks.changes import WEIGHTS, Changes, parsed
+from napari_medad.benchmarks.changes import Changes
 from napari_medad.benchmarks.protocol import Protocol
 from napari_medad.datasets import Dataset, DatasetCase, read_dataset
 from napari_medad.detectors.registry import card
@@ -94,41 +93,28 @@ def zsad_cells(protocol: Protocol, parts: Split, changes: Mapping[str, str]) -> 
 
 def _cell(protocol: Protocol, name: str, setup: str, parts: Split, changes: Changes) -> Cell:
     method, how = protocol.methods[name], protocol.setups[setup]
-    found = card(name)
-    settings_type = found.settings_type()
-    options_type = found.recipe_type().Options if how.trained else None
-    fields = [*settings_type.model_fields, *(options_type.model_fields if options_type else ())]
-    own = changes.of(name, setup, list(dict.fromkeys(fields)))
-    settings = {**method.both, **method.settings, **how.both}
-    options = {**method.both, **method.options, **how.both}
-    settings |= {key: value for key, value in own.items() if key in settings_type.model_fields}
+    chosen = changes.choose(
+        card(name),
+        name,
+        setup,
+        settings=method.settings,
+        options=method.options if how.trained else None,
+        both={**method.both, **how.both},
+    )
     released = method.released if how.weights == "released" else RANDOM
-    train, validation = parts.train[: method.training_patients], parts.validation
-    if options_type is None:
-        learned = None
-    else:
-        options |= {key: value for key, value in own.items() if key in options_type.model_fields}
-        learned = _options(name, options_type, options)
-    checked = parsed(name, "the detector", settings_type, settings)
     return Cell(
         method=name,
         setup=setup,
         title=f"{method.title}, {setup}",
-        weights=own.get(WEIGHTS, released),
-        settings=checked,
-        options=learned,
+        weights=chosen.weights or released,
+        settings=chosen.settings,
+        options=chosen.options,
         volume=protocol.volume,
         test=parts.test,
-        train=train if how.trained else (),
-        validation=validation,
-        half=method.half_by_variant.get(str(checked.get("variant")), method.half),
+        train=parts.train[: method.training_patients] if how.trained else (),
+        validation=parts.validation,
+        half=method.half_by_variant.get(str(chosen.settings.get("variant")), method.half),
     )
-
-
-def _options(name: str, kind: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options that the training has; a detector's setting need not be one."""
-    own = {key: value for key, value in options.items() if key in kind.model_fields}
-    return parsed(name, "the training of", kind, own)
 
 
 def _by_number(protocol: Protocol, dataset: Dataset) -> dict[int, DatasetCase]:

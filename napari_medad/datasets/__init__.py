@@ -3,7 +3,7 @@
 from napari_medad.datasets.dataset import Box, Dataset, DatasetCase
 from napari_medad.datasets.facts import DatasetFacts, facts
 from napari_medad.datasets.manifest import WrittenManifest, write_manifest
-from napari_medad.datasets.reading import layouts, read_dataset
+from napari_medad.datasets.reading import layouts, read_dataset, read_datasets
 
 __all__ = [
     "Box",
@@ -14,5 +14,6 @@ __all__ = [
     "facts",
     "layouts",
     "read_dataset",
+    "read_datasets",
     "write_manifest",
 ]

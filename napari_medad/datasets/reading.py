@@ -55,7 +55,28 @@ def read_dataset(folder: str | Path, layout: str | None = None) -> Dataset:
     if layout is not None and layout not in known:
         raise MedadError(f"There is no layout '{layout}'; choose from {', '.join(known)}.")
     tree = Tree.of(folder)
-    chosen = known[layout] if layout is not None else _fitting(tree)
+    return _read(tree, known[layout] if layout is not None else _fitting(tree))
+
+
+def read_datasets(folder: str | Path) -> tuple[Dataset, ...]:
+    """The dataset that a folder is, or those that lie side by side in it, in a folder each.
+
+    Folders in it that are none of the datasets are passed over.
+
+    Raises
+    ------
+    MedadError
+        As `read_dataset`.
+    """
+    tree = Tree.of(folder)
+    fitting = {layout.name for layout in _fits(tree)}
+    inside = [part for part in tree.folders() if _fits(part)] if len(fitting) > 1 else []
+    if len(inside) == len(fitting) == len({_fitting(part).name for part in inside}):
+        return tuple(_read(part, _fitting(part)) for part in inside)
+    return (_read(tree, _fitting(tree)),)
+
+
+def _read(tree: Tree, chosen: Layout) -> Dataset:
     found = chosen.read(tree)
     if not found.cases:
         why = f" ({found.notes[0].rstrip('.')})" if found.notes else ""
@@ -65,8 +86,12 @@ def read_dataset(folder: str | Path, layout: str | None = None) -> Dataset:
     return Dataset(chosen.name, tree.folder, cases, tuple(found.notes))
 
 
+def _fits(tree: Tree) -> list[Layout]:
+    return [layout for layout in known_layouts().values() if layout.fits(tree)]
+
+
 def _fitting(tree: Tree) -> Layout:
-    fitting = [layout for layout in known_layouts().values() if layout.fits(tree)]
+    fitting = _fits(tree)
     if not fitting:
         raise MedadError(
             f"{tree.folder} is laid out like none of the datasets that can be read "

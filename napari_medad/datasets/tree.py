@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from napari_medad.errors import MedadError
@@ -52,6 +53,13 @@ class Tree:
         if not files:
             raise MedadError(f"{root} holds no files; give the folder that a dataset lies in.")
         return cls(root, tuple(sorted(files)))
+
+    def folders(self) -> Iterator[Tree]:
+        """The folders that lie directly in it."""
+        for name, files in groupby(self.files, lambda file: file.partition("/")[0]):
+            held = tuple(file.partition("/")[2] for file in files)
+            if any(held):
+                yield Tree(self.folder / name, held)
 
     def matching(self, pattern: re.Pattern[str]) -> Iterator[tuple[Path, re.Match[str]]]:
         """Every file whose whole relative path fits a pattern, with the match."""

@@ -17,7 +17,7 @@ from napari_medad.benchmarks.cell_folder import CellFolder
 from napari_medad.benchmarks.consistency import impossible_hamming, wrong_means
 from napari_medad.benchmarks.paper import PaperRow
 from napari_medad.benchmarks.run import Asked, measure_benchmark
-from napari_medad.benchmarks.sign_table import SignTable, sign_cells, sign_parts
+from napari_medad.benchmarks.sign_table import SignTable
 from napari_medad.cli import run
 from napari_medad.detectors.sdmad.signs import SignList
 from napari_medad.errors import Cancelled, MedadError
@@ -96,7 +96,7 @@ def chest(tmp_path_factory) -> Path:
 
 def test_shots_and_test_images(oct17, fastmri, chest):
     table = SignTable.read("sdmad")
-    parts = sign_parts(table, [oct17, fastmri, chest])
+    parts = table.parts([oct17, fastmri, chest])
     assert list(parts) == list(table.datasets)
     assert [case.labels for case in parts["oct17"].train] == [("CNV",), ("DME",), ("Drusen",)]
     assert {case.split for case in parts["oct17"].train} == {"train"}
@@ -112,7 +112,7 @@ def test_shots_and_test_images(oct17, fastmri, chest):
     both = next(case for case in parts["chestx-ray8"].test if len(case.labels) == 2)
     assert table.datasets["chestx-ray8"].shown.of(both) == ("Edema", "Effusion")
     assert len(parts["chestx-ray8"].train) == 14
-    assert sign_parts(table, [oct17, fastmri, chest]) == parts
+    assert table.parts([oct17, fastmri, chest]) == parts
 
 
 def test_it_goes_on_after_a_stop_and_says_what_was_measured(oct17, tmp_path, monkeypatch):
@@ -152,8 +152,11 @@ def test_it_goes_on_after_a_stop_and_says_what_was_measured(oct17, tmp_path, mon
     assert told["clip", "mean_auroc"]["state"] == "measured, UNTRAINED"
     assert any("chestx-ray8, fastmri-slice-0" in text for text in report.deviations)
     by_kind = next(table for table in report.tables if table.title.startswith("AUROC by"))
-    assert by_kind.columns[3:] == ("CNV", "DME", "Drusen")
-    assert by_kind.rows[1][3:] == ("91.70", "71.30", "79.50")
+    assert [row[0] for row in by_kind.rows] == ["CNV", "DME", "Drusen"]
+    assert [by_kind.rows[0][c] for c in (2, 4, 6, 7)] == ["91.70", "61.40", "70.80", "58.80"]
+    assert by_kind.rows[1][1] == f"{100 * each[1]:.2f}"
+    assert by_kind.columns[-1] == "MedCLIP, paper"
+    assert by_kind.note == "8 images were measured."
 
 
 def test_clip_is_what_it_was_before_it_learned(oct17, tmp_path):
@@ -197,9 +200,24 @@ def test_what_cannot_be_measured(oct17, mets, tmp_path):
     with pytest.raises(MedadError, match="no category 'Cyst'; they have CNV, DME, Drusen"):
         SignList.read("retina-oct").only(["Cyst"])
     table = SignTable.read("sdmad")
-    cells = sign_cells(table, sign_parts(table, [oct17]), {})
+    cells = table.cells(table.parts([oct17]), {})
     assert {cell.lacking().startswith("CLIP") for cell in cells} == {True}
     assert cells[0].options["epochs"] == 50
+    assert cells[0].settings["signs"] == ""  # detected with those that were learned
+
+
+def test_one_folder_with_datasets_side_by_side(oct17, fastmri, mets, tmp_path):
+    home = tmp_path / "data"
+    home.mkdir()
+    for folder in (oct17, fastmri, mets):
+        (home / folder.name).symlink_to(folder)
+    (home / "notes.txt").write_text("nothing")
+    table = SignTable.read("sdmad")
+    assert table.parts([home]).keys() == table.datasets.keys() - {"chestx-ray8"}
+    with pytest.raises(MedadError, match="OCT2017 is the second oct17; give each dataset once"):
+        table.parts([home, oct17])
+    with pytest.raises(MedadError, match="oct17 and fastmri-plus, which table1-moe is not"):
+        measure_benchmark("table1-moe", [home], tmp_path / "out")
 
 
 def test_printed_figures_fit_together_and_others_would_not():

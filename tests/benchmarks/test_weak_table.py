@@ -15,7 +15,7 @@ from napari_medad.benchmarks.cell import Weak
 from napari_medad.benchmarks.matrix import Matrix
 from napari_medad.benchmarks.run import Asked, measure_benchmark
 from napari_medad.benchmarks.supervision import prompted, slice_labels, weak_examples
-from napari_medad.benchmarks.weak_table import WeakTable, weak_cells, weak_parts
+from napari_medad.benchmarks.weak_table import WeakTable
 from napari_medad.detectors.recipe import Example
 from napari_medad.detectors.slice_labels import normal_volume
 from napari_medad.errors import Cancelled, MedadError
@@ -146,12 +146,12 @@ def counting(function, told: list[str]):
 
 def test_who_learns_from_what(msd):
     table = WeakTable.read("table1-rasalore")
-    parts = weak_parts(table, [msd])
+    parts = table.parts([msd])
     held = parts["msd-task1"]
     assert [len(held.train), len(held.test)] == [3, 1]
     assert not {c.patient for c in held.train} & {c.patient for c in held.test}
-    assert weak_parts(table, [msd]) == parts
-    cells = {cell.method: cell for cell in weak_cells(table, parts, {"ddpt.epochs": "3"})}
+    assert table.parts([msd]) == parts
+    cells = {cell.method: cell for cell in table.cells(parts, {"ddpt.epochs": "3"})}
     assert list(cells) == list(table.methods)
     assert cells["ddpt"].options["epochs"] == 3
     assert cells["rasalore"].weak.teacher_options == cells["ddpt"].options
@@ -166,7 +166,7 @@ def test_masks_and_prompts_come_from_the_one_teacher_of_a_dataset(msd, tmp_path,
     for name in ("teach", "mark", "refine"):
         monkeypatch.setattr(WeakToStrong, name, lambda self, look, of=name: steps.append(of))
     table = WeakTable.read("table1-rasalore")
-    cells = {cell.method: cell for cell in weak_cells(table, weak_parts(table, [msd]), {})}
+    cells = {cell.method: cell for cell in table.cells(table.parts([msd]), {})}
     folders = {name: Matrix("x", (), tmp_path).folder(cell) for name, cell in cells.items()}
     home = tmp_path / "models" / "msd-task1"
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from napari_medad.datasets import read_dataset
+from napari_medad.datasets import read_dataset, read_datasets
 from napari_medad.datasets.tree import Tree
 from napari_medad.errors import MedadError
 
@@ -33,6 +33,21 @@ def test_two_datasets_in_one_folder_need_a_name(laid_out):
     laid_out("brats-mets")
     assert "holds brats-mets and brats23; name the layout" in refused(root)
     assert len(read_dataset(root, "brats-mets").cases) == 1
+
+
+def test_datasets_side_by_side_are_each_read(laid_out, tmp_path):
+    home = tmp_path / "all"
+    home.mkdir()
+    for layout in ("oct17", "busi"):
+        laid_out(layout).rename(home / layout)
+        alone = read_dataset(home / layout)
+        assert read_datasets(home / layout) == (alone,)
+    (home / "other").mkdir()
+    (home / "other" / "notes.txt").write_text("nothing")
+    assert read_datasets(home) == (read_dataset(home / "busi"), read_dataset(home / "oct17"))
+    laid_out("oct17").rename(home / "again")
+    with pytest.raises(MedadError, match="holds busi and oct17; name the layout"):
+        read_datasets(home)
 
 
 def test_an_unknown_layout_is_refused(tmp_path):
