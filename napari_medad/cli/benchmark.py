@@ -24,8 +24,9 @@ def benchmark(
         list[Path],
         typer.Option(
             metavar="FOLDER|MANIFEST",
-            help="A dataset as its authors lay it out; repeat it where the paper has several. Of "
-            "sdmad instead a manifest with the columns image, axis, slice, categories.",
+            help="A dataset as its authors lay it out; where the paper has several, repeat it or "
+            "give the folder that they lie in. Of sdmad instead a manifest with the columns image, "
+            "axis, slice, categories.",
         ),
     ],
     out: Annotated[
