@@ -11,11 +11,8 @@ from transformers import Blip2QFormerConfig, Blip2QFormerModel
 from transformers.models.blip_2.modeling_blip_2 import Blip2TextEmbeddings
 
 from napari_medad.detectors.brat.encoders import encoder_of
-from napari_medad.detectors.brat.settings import BratShape
+from napari_medad.detectors.brat.settings import TEMPERATURE, BratShape
 from napari_medad.detectors.brat.text import Tokens
-
-TEMPERATURE = 0.1
-"""Of the contrastive softmax, at first."""
 
 
 class Views(NamedTuple):
@@ -96,6 +93,7 @@ class Brat(nn.Module):
             cross_attention_frequency=shape.cross_every,
             encoder_hidden_size=width,
             use_qformer_text_input=True,
+            hidden_dropout_prob=shape.dropout,
             attention_probs_dropout_prob=0.0,  # else the maps that are told are not those used
         )
         config._attn_implementation = "eager"  # the others do not tell the maps

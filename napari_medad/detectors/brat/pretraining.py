@@ -116,6 +116,7 @@ class Pretraining(BratRecipe):
         if self._begun is not None:
             return self._begun[0]
         network = Brat(self.shape())
+        nn.init.constant_(network.temp, self.options.temperature)
         if self.options.bert:
             tensors = bert_tensors(self.options.bert, network)
             network.load_state_dict(tensors, strict=False)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from napari_medad.detectors.brat.framing import framed
-from napari_medad.detectors.brat.settings import ADVANCED, BratShape
+from napari_medad.detectors.brat.settings import ADVANCED, TEMPERATURE, BratShape
 from napari_medad.detectors.device import Device
 from napari_medad.detectors.recipe import Example, Recipe, TrainingOptions
 from napari_medad.errors import MedadError
@@ -63,6 +63,22 @@ class BratOptions(BratShape, TrainingOptions):
     )
     dpp_epsilon: float = Field(
         default=1e-4, gt=0, title="Diagonal added in the DPP", json_schema_extra=ADVANCED
+    )
+    temperature: float = Field(
+        default=TEMPERATURE,
+        ge=1e-3,
+        le=0.5,
+        title="Temperature at first",
+        description="Of the contrastive softmax; it is learned",
+        json_schema_extra=ADVANCED,
+    )
+    warm_up: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.5,
+        title="Warm-up",
+        description="Share of the steps in which the learning rate rises",
+        json_schema_extra=ADVANCED,
     )
     weight_decay: float = Field(default=0.05, ge=0, title="Weight decay")
     augment: bool = Field(
@@ -124,8 +140,13 @@ class BratRecipe(Recipe):
     def schedule(
         self, optimiser: torch.optim.Optimizer, steps: int
     ) -> torch.optim.lr_scheduler.LRScheduler | None:
-        """Cosine to zero."""
-        return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+        """Cosine to zero, after the warm-up."""
+        rising = round(self.options.warm_up * steps)
+        falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps - rising)
+        if not rising:
+            return falling
+        warm = torch.optim.lr_scheduler.LinearLR(optimiser, 1 / rising, total_iters=rising)
+        return torch.optim.lr_scheduler.SequentialLR(optimiser, [warm, falling], [rising])
 
     def preview(self, network: nn.Module, pixels: np.ndarray) -> np.ndarray | None:
         """None: the network looks at whole scans."""

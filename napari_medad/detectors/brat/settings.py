@@ -12,6 +12,8 @@ ADVANCED: dict[str, Any] = {"advanced": True}
 Backbone = Literal["densenet121", "densenet169", "resnet50", "vit", "small"]
 SEQUENCES = ("t1c", "t1n", "t2w", "t2f")
 """The channels of the multimodal model, in its order."""
+TEMPERATURE = 0.1
+"""Of the contrastive softmax, at first."""
 
 
 class BratShape(Settings):
@@ -44,6 +46,9 @@ class BratShape(Settings):
     )
     cross_every: int = Field(
         default=2, ge=1, title="Cross-attention in every n-th layer", json_schema_extra=ADVANCED
+    )
+    dropout: float = Field(
+        default=0.1, ge=0, lt=1, title="Dropout of the Q-Former", json_schema_extra=ADVANCED
     )
     embedding: int = Field(default=256, ge=2, title="Embedding size", json_schema_extra=ADVANCED)
     vocabulary: int = Field(
