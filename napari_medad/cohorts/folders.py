@@ -10,11 +10,14 @@ from pathlib import Path
 from napari_medad.cohorts import dicom_tree
 from napari_medad.cohorts.manifest import is_manifest, read_manifest
 from napari_medad.cohorts.sources import StudyList, StudySource, folder_name, refuse_twins
+from napari_medad.volumes import picture
 from napari_medad.volumes.modality import is_scan, modality_of
 from napari_medad.volumes.reader import READERS, case_name, ending
 
 RECORD = "cohort.json"
 """In a cohort's folder of results; what lies beside it is never read as a study."""
+CHANNEL = re.compile(r"(.+)_(000\d)")
+"""How nnU-Net names a channel of a study."""
 NOT_SCANS = {"derivatives", "labels", "labelsTr", "labelsTs", "masks", "segmentations"}
 """Folders that hold no scans, by their names."""
 
@@ -127,6 +130,11 @@ def scans_of(files: list[Path]) -> list[Path]:
 
 def by_patient(scans: list[Path], split: bool) -> dict[str, list[Path]] | None:
     """Files by what their names say besides the contrast; None where they are one study."""
+    cases = by_channel(scans)
+    if len(cases) > 1:
+        return cases
+    if cases and not split:
+        return None
     contrasts = [modality_of(case_name(p)) for p in scans]
     told = [contrast for contrast in contrasts if contrast]
     several = len(set(told)) < len(told) or not told
@@ -136,6 +144,23 @@ def by_patient(scans: list[Path], split: bool) -> dict[str, list[Path]] | None:
     if len(groups) < 2 or "" in groups or not (several or split):
         return None
     return groups
+
+
+def by_channel(scans: list[Path]) -> dict[str, list[Path]]:
+    """Files by study where all are named as nnU-Net names channels: pat_0000, pat_0001.
+
+    Every study has the same two or more, from 0000 on; otherwise there is none. Pictures are
+    studies of their own.
+    """
+    groups: dict[str, list[Path]] = {}
+    for file in scans:
+        match = CHANNEL.fullmatch(case_name(file))
+        if match is None or ending(file) in picture.ENDINGS:
+            return {}
+        groups.setdefault(match[1], []).append(file)
+    numbers = {tuple(sorted(int(case_name(f)[-4:]) for f in held)) for held in groups.values()}
+    several = len(numbers) == 1 and len(first := next(iter(numbers))) > 1
+    return groups if several and first == tuple(range(len(first))) else {}
 
 
 def without_contrast(name: str) -> str:
@@ -151,5 +176,7 @@ def _volumes(files: list[Path]) -> Path | Mapping[str, Path]:
         return files[0]
     found: dict[str, Path] = {}
     for file in files:
-        found.setdefault(modality_of(case_name(file)) or case_name(file), file)
+        name = case_name(file)
+        channel = CHANNEL.fullmatch(name)
+        found.setdefault(modality_of(name) or (channel[2] if channel else name), file)
     return found

@@ -72,6 +72,32 @@ def test_files_of_several_patients_in_one_folder(tmp_path):
     }
 
 
+def test_channels_of_nnunet_are_one_study(tmp_path):
+    names = [f"imagesTs/{case}_{c:04d}.nii.gz" for case in ("pat_1", "pat_2") for c in (0, 1)]
+    touched(tmp_path, *names, "labelsTs/pat_1.nii.gz")
+    assert found(tmp_path) == {
+        f"imagesTs_pat_{n}": {f"{c:04d}": f"imagesTs/pat_{n}_{c:04d}.nii.gz" for c in (0, 1)}
+        for n in (1, 2)
+    }
+    alone = touched(tmp_path / "alone", "case_0000.nii.gz", "case_0001.nii.gz")
+    assert find_cohort(alone) is None  # one study, as read_study reads it
+    assert list(found(alone, cohort=True)) == ["case_0000", "case_0001"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("pat_0001.nii.gz", "pat_0002.nii.gz"),  # patients by number
+        ("a_0000.nii.gz", "a_0001.nii.gz", "b_0000.nii.gz"),
+        ("a_0000.nii.gz", "b_0000.nii.gz"),
+        ("a_0000.nii.gz", "a_0001.nii.gz", "other.nii.gz"),
+        ("a_0000.png", "a_0001.png"),
+    ],
+)
+def test_other_numbers_are_studies_of_their_own(tmp_path, names):
+    assert set(found(touched(tmp_path, *names)).values()) == set(names)
+
+
 def test_plain_files_without_a_contrast(tmp_path):
     touched(tmp_path, "x/scan-1.nii.gz", "x/scan-2.nii.gz")
     assert found(tmp_path) == {"x_scan-1": "x/scan-1.nii.gz", "x_scan-2": "x/scan-2.nii.gz"}
