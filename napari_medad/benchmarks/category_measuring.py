@@ -64,9 +64,10 @@ def told_apart(cell: Cell, folder: CellFolder, detector: Detector) -> CellResult
         raise MedadError(f"All images of {cell.setup} show background only at this slice.")
     said = [known[case.name] for case in seen]
     shown = [cell.shown.of(case) for case in seen]
+    truth = np.array([[name in found for name in names] for found in shown])
     held = multi_label_metrics(
         names,
-        np.array([[name in found for name in names] for found in shown]),
+        truth,
         np.array([one.scores for one in said]),
         np.array([one.present for one in said]),
         np.array([one.abnormal for one in said]),
@@ -77,7 +78,10 @@ def told_apart(cell: Cell, folder: CellFolder, detector: Detector) -> CellResult
         "subset_accuracy": held.subset_accuracy,
         **held.auroc,
     }
-    notes = [f"{len(seen)} images were measured."]
+    notes = [
+        f"{len(seen)} images were measured. Whoever names none in any has a Hamming score of "
+        f"{100 * (~truth).mean():.1f} and a subset accuracy of {100 * (~truth).all(1).mean():.1f}."
+    ]
     if len(seen) < len(cell.test):
         notes.append(f"{len(cell.test) - len(seen)} show background only and were left out.")
     alone = [name for name, value in held.auroc.items() if value is None]
