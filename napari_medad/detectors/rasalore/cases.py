@@ -103,6 +103,18 @@ class Cases:
         return np.concatenate([abnormal, healthy[even]])
 
 
+def healthy_slices(example: Example, study: Study) -> tuple[np.ndarray, bool]:
+    """Which axial slices [z] bool are known to be healthy, and whether the scan has a lesion.
+
+    Slices labelled normal, where slices are labelled; else those that the mask leaves empty.
+    """
+    empty = np.array([not plane.any() for plane in _mask(example, example.mask, study)])
+    labels = example.slices or {}
+    normal = np.array([labels.get(z, 1) == 0 if labels else True for z in range(len(empty))])
+    healthy: np.ndarray = normal & empty
+    return healthy, not empty.all() or any(labels.values())
+
+
 def _mask(example: Example, mask: Path | np.ndarray | None, study: Study) -> np.ndarray:
     """The mask on the study's grid; empty for a normal image."""
     volume = study.volume()

@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter1d
 from napari_medad.detectors.detector import Case, Prediction, SliceBatch, SliceDetector
 from napari_medad.detectors.rasalore import CARD
 from napari_medad.detectors.rasalore.checkpoint import load_network
+from napari_medad.detectors.rasalore.edges import follow_edges
 from napari_medad.detectors.rasalore.framing import Box, boxes_of, crop, paste
 from napari_medad.detectors.rasalore.network import SIZE, Rasalore
 from napari_medad.detectors.rasalore.settings import RasaloreSettings
@@ -127,8 +128,13 @@ class RasaloreDetector(SliceDetector):
             return self.network(image, branch).logits[:, 0].float().sigmoid()
 
     def finish(self, maps: Mapping[str, np.ndarray], case: Case, state: Looks) -> None:
-        """Smooth across slices, and suppress components that are too small."""
+        """Follow edges, smooth across slices, and suppress components that are too small."""
         anomaly = maps["anomaly"]
+        if self.framing.edge_mm and self.settings.edges:
+            first = state.looks[0]
+            image = case.study.volume(first.volume).array
+            reach = self.framing.reach(case.volume.spacing)
+            follow_edges(anomaly, image, case.foreground, first.level, reach)
         axis = AXES[case.axis]
         if self.settings.smooth_mm:
             sigma = self.settings.smooth_mm / case.volume.spacing[axis]

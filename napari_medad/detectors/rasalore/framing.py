@@ -29,11 +29,24 @@ class Framing:
         Exponent applied to grey values as a share of 255 (published: 2).
     transposed : bool
         Whether the network saw slices with rows and columns exchanged (published weights).
+    stretch : float
+        In "volume" mode, by how much grey values further than one robust standard deviation
+        above the median lie further apart: plaques of multiple sclerosis are little brighter
+        than grey matter. 1: not at all.
+    edge_mm : float
+        Radius of the windows in which the map follows the image, see `follow_edges`. 0: off.
     """
 
     intensity: Literal["slice", "volume"] = "slice"
     gamma: float = 2.0
     transposed: bool = False
+    stretch: float = 1.0
+    edge_mm: float = 0.0
+
+    def reach(self, spacing: tuple[float, float, float]) -> tuple[int, int, int]:
+        """Radius of these windows in voxels (z, y, x), at least 1 within planes."""
+        z, y, x = (round(self.edge_mm / side) for side in spacing)
+        return z, max(1, y), max(1, x)
 
     def level(self, array: np.ndarray, foreground: np.ndarray) -> tuple[float, float]:
         """Median and robust standard deviation of a volume [z, y, x] inside its foreground."""
@@ -51,8 +64,9 @@ class Framing:
     ) -> np.ndarray:
         """Grey values 0..255 [b, h, w] float32; 0 outside the foreground in "volume" mode."""
         if self.intensity == "volume":
-            value = 96 + 32 * (pixels - level[0]) / level[1]
-            grey = np.clip(value, 1, 255) * foreground
+            above = (pixels - level[0]) / level[1]
+            above += (self.stretch - 1) * np.maximum(above - 1, 0)
+            grey = np.clip(96 + 32 * above, 1, 255) * foreground
         else:
             pixels = pixels.astype(np.float64)
             low = pixels.min(axis=(1, 2), keepdims=True)

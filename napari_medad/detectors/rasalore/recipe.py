@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -12,7 +13,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from napari_medad.detectors.rasalore import losses
-from napari_medad.detectors.rasalore.cases import Cases
+from napari_medad.detectors.rasalore.calibration import WholeScan, threshold_facts
+from napari_medad.detectors.rasalore.cases import Cases, healthy_slices
 from napari_medad.detectors.rasalore.checkpoint import load_network, shape_settings
 from napari_medad.detectors.rasalore.framing import Framing, boxes_of, crop, paste
 from napari_medad.detectors.rasalore.network import SIZE, Output, Rasalore
@@ -28,8 +30,8 @@ from napari_medad.errors import MedadError
 from napari_medad.volumes.foreground import foreground_of
 from napari_medad.volumes.volume import Volume
 
-HEALTHY_QUANTILE = 0.995
-"""Share of a healthy scan's foreground that the calibrated threshold leaves unmarked."""
+HEALTHY_SCANS = {"synthetic": 40, "rehearsed": 12}
+"""Synthetic scans that a threshold is calibrated on, where they teach alone or beside others."""
 
 HELD_OUT_SLICES = 12
 """Slices of each synthetic scan that a rehearsal is measured on."""
@@ -70,6 +72,22 @@ class RasaloreOptions(TrainingOptions):
     lore: Literal["fixed", "reference"] = Field("fixed", title="Embedding")
     intensity: Literal["slice", "volume"] = Field("slice", title="Grey values per")
     gamma: float = Field(2.0, gt=0, le=4, title="Gamma")
+    stretch: float = Field(
+        1.0,
+        ge=1,
+        le=4,
+        title="Stretch",
+        description="Of grey values above those of healthy tissue, when looking; 1 is off. "
+        "Learning with it undoes it",
+    )
+    edge_mm: float = Field(
+        0.0,
+        ge=0,
+        le=20,
+        title="Follow edges",
+        description="Radius in which the map follows the image, when looking; 0 is off (paper)",
+        json_schema_extra={"unit": "mm"},
+    )
     modalities: tuple[str, ...] = Field(
         ("any",), title="Modalities", description="One branch each; 'any' takes any volume"
     )
@@ -139,6 +157,8 @@ class RasaloreRecipe(Recipe):
             "turn": 20,
             "intensity": "volume",
             "gamma": 1.0,
+            "stretch": 2.0,
+            "edge_mm": 4.0,
             "per_case": 12,
             "workers": 1,
             "synthetic_cases": 128,
@@ -162,6 +182,7 @@ class RasaloreRecipe(Recipe):
     def __init__(self, options: RasaloreOptions, examples: Sequence[Example]) -> None:
         super().__init__(options, examples)
         self.framing = Framing(options.intensity, options.gamma)
+        self.looking = replace(self.framing, stretch=options.stretch, edge_mm=options.edge_mm)
         self.patients: dict[bool, list[Patient]] = {}
         self.bridge: Rasalore | None = None
         if options.bridge:
@@ -322,43 +343,34 @@ class RasaloreRecipe(Recipe):
         return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
 
     def calibrate(self, network: nn.Module) -> dict[str, Any]:
-        """Threshold above which at most 0.5 % of any held-out scan's healthy slices lies.
+        """The threshold of the maps, see `calibration.threshold_facts`."""
+        assert isinstance(network, Rasalore)
+        o = self.options
+        if self.examples and not o.healthy_share and not o.rehearsal:
+            return {"healthy_slices": 0}
+        return threshold_facts(network, self.looking, o.modalities, self._whole_scans())
 
-        At least 0.5. The worst scan decides: one kind of scan with many false alarms must not
-        hide behind many with none. Scans without any lesion decide alone where there are some:
-        a slice beside a lesion may show its faint margin.
-        """
-        held_out = self.dataset(held_out=True)
-        device = next(network.parameters()).device
-        healthy: dict[int, list[np.ndarray]] = {}
-        ill: set[int] = set()
-        slices = 0
-        with torch.inference_mode():
-            for index in range(len(held_out)):
-                sample = held_out[index]
-                if sample["weak"].any():
-                    ill.add(held_out.scan_of(index))
-                    continue
-                slices += 1
-                for branch in sample["present"].nonzero().flatten().tolist():
-                    image = sample["image"][branch]
-                    logits = network(image[None, None].to(device), branch).logits[0, 0]
-                    visible = image.repeat_interleave(2, 0).repeat_interleave(2, 1) > 0
-                    values = logits.float().sigmoid().cpu()[visible].numpy()
-                    healthy.setdefault(held_out.scan_of(index), []).append(values)
-        facts: dict[str, Any] = {"healthy_slices": slices}
-        if healthy:
-            deciding = healthy.keys() - ill or healthy.keys()
-            scans = (np.concatenate(healthy[scan]) for scan in deciding)
-            worst = max(float(np.quantile(values, HEALTHY_QUANTILE)) for values in scans)
-            facts["threshold"] = round(max(0.5, worst), 4)
-        return facts
+    def _whole_scans(self) -> Iterator[WholeScan]:
+        """The held-out scans, and synthetic ones without any lesion where those teach."""
+        own = [example for example in self.examples if example.held_out]
+        made = HEALTHY_SCANS["rehearsed"] if self.options.rehearsal else 0
+        if not self.examples:
+            made = HEALTHY_SCANS["synthetic"]
+        synthetic = self._synthetic(1, held_out=True) if made else None
+        for number in self.watched(range(len(own) + made), len(own) + made):
+            if number < len(own):
+                study = own[number].study()
+                yield WholeScan(study, *healthy_slices(own[number], study))
+            else:
+                assert synthetic is not None
+                study, truth = synthetic.healthy(number - len(own))
+                yield WholeScan(study, ~truth.any(axis=(1, 2)), False)
 
     def preview(self, network: nn.Module, pixels: np.ndarray) -> np.ndarray:
         """Map of one slice in the network's first modality."""
         turned = self.framing.turn(pixels[None].astype(np.float32))
         inside = self.framing.turn(foreground_of(Volume(pixels[None], np.eye(4))))
-        grey = self.framing.grey(turned, inside, self.framing.level(turned, inside))
+        grey = self.looking.grey(turned, inside, self.framing.level(turned, inside))
         boxes = boxes_of(grey)
         device = next(network.parameters()).device
         with torch.inference_mode():
@@ -369,4 +381,4 @@ class RasaloreRecipe(Recipe):
     def model_settings(self) -> dict[str, Any]:
         """Shape of the network, its modalities and framing."""
         o = self.options
-        return shape_settings(o.side, o.modalities, self.framing, **self._shape())
+        return shape_settings(o.side, o.modalities, self.looking, **self._shape())

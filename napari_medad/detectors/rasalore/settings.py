@@ -22,6 +22,12 @@ class RasaloreSettings(Settings):
         title="Mirror",
         description="Look at each slice twice, the second time mirrored, and average",
     )
+    edges: bool = Field(
+        True,
+        title="Follow edges",
+        description="Join slices and bring borders to those of the image, as far as the weights "
+        "are made for it; their threshold holds with it",
+    )
     smooth_mm: float = Field(
         0.0,
         ge=0,

@@ -23,6 +23,8 @@ SPACING = 1.3
 """Of the anatomies, mm; about what a pixel of the network's input is wide."""
 APART_MM = 7.0
 """Distance of a scan's slices: neighbours would teach the same."""
+WHOLE_MM = 2.6
+"""The same of scans that are looked at as a whole."""
 HEALTHY_SCANS = 0.25
 """Share of scans without any lesion."""
 WHOLE_HEADS = 0.35
@@ -149,13 +151,20 @@ class SyntheticCases:
             study, truth, None, framing=self.framing, modalities=self.modalities, wanted=wanted
         )
 
-    def _study(self, rng: np.random.Generator, healthy: bool) -> tuple[Study, np.ndarray]:
+    def healthy(self, number: int) -> tuple[Study, np.ndarray]:
+        """A whole scan without any lesion, and its empty truth [z, y, x]."""
+        rng = np.random.default_rng([self.seed + HELD_OUT_SEED * self.held_out, number])
+        return self._study(rng, True, WHOLE_MM)
+
+    def _study(
+        self, rng: np.random.Generator, healthy: bool, apart_mm: float = APART_MM
+    ) -> tuple[Study, np.ndarray]:
         """Every contrast that the network tells apart, or one, and the truth."""
         whole = [p for p in self.patients if not p.mass]
         fitting = whole if healthy and whole else self.patients
         patient = fitting[int(rng.integers(len(fitting)))]
-        step = round(APART_MM / SPACING)
-        thickness = int(rng.integers(1, 5)) if rng.random() < 0.5 else 1
+        step = round(apart_mm / SPACING)
+        thickness = min(step, int(rng.integers(1, 5))) if rng.random() < 0.5 else 1
         planes = planes_of(patient.anatomy, int(rng.integers(step)), step, thickness)
         lesions = [] if healthy else _lesions(patient, rng)
         names = self.modalities

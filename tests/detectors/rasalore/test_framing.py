@@ -29,6 +29,13 @@ def test_a_lesion_does_not_change_how_normal_tissue_looks() -> None:
     assert b[:, :10, :10].min() == 255
 
 
+def test_what_is_brighter_than_tissue_is_drawn_apart() -> None:
+    pixels = np.array([[[60.0, 100.0, 110.0, 120.0, 125.0]]], np.float32)
+    grey = Framing("volume", 1.0, stretch=2.0).grey(pixels, pixels > 0, (100.0, 10.0))
+    # -4, 0, 1, 2 and 2.5 deviations; those above 1 count double: 3 and 4
+    assert grey.tolist() == [[[1, 96, 96 + 32, 96 + 3 * 32, 96 + 4 * 32]]]
+
+
 def test_grey_levels_ignore_scale_and_offset() -> None:
     rng = np.random.default_rng(0)
     pixels = rng.normal(0, 1, (3, 20, 20)).astype(np.float32)

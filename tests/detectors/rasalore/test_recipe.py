@@ -1,20 +1,30 @@
 """What is cut out to learn from, and that learning goes the right way."""
 
-from types import SimpleNamespace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch.utils.data import default_collate
 
-from napari_medad.detectors.rasalore import synthesis
+from napari_medad.detectors.rasalore import calibration, synthesis
+from napari_medad.detectors.rasalore.calibration import WholeScan, scan_map, threshold_facts
+from napari_medad.detectors.rasalore.cases import healthy_slices
+from napari_medad.detectors.rasalore.checkpoint import load_network
+from napari_medad.detectors.rasalore.framing import Framing
 from napari_medad.detectors.rasalore.recipe import AT_ONCE, RasaloreOptions, RasaloreRecipe
 from napari_medad.detectors.rasalore.samples import vary
 from napari_medad.detectors.rasalore.synthesis import Patient, SyntheticCases, make_patients
 from napari_medad.detectors.recipe import Example
+from napari_medad.detectors.registry import load_detector
 from napari_medad.errors import MedadError
+from napari_medad.inference.run import detect
+from napari_medad.volumes.study import Study
+from napari_medad.volumes.volume import Volume
 
 from .conftest import SMALL, brain_study, small_folder
+
+HEALTHY = np.array([True, True, False])
 
 
 def recipe(*examples: Example, **options) -> RasaloreRecipe:
@@ -182,7 +192,7 @@ def test_calibration_needs_healthy_slices(spot_mask) -> None:
     assert none == {"healthy_slices": 0}
     normal = Example(brain_study().volume(), label=0, held_out=True)
     facts = recipe(normal, healthy_share=1.0).calibrate(network)
-    assert facts["healthy_slices"] == 4
+    assert facts["healthy_slices"] == 6
     assert 0.5 <= facts["threshold"] <= 1
 
 
@@ -193,43 +203,52 @@ def test_preview_is_as_large_as_the_slice() -> None:
     assert map_.dtype == np.float32
 
 
-class Held:
-    """Slices [scan, whether a lesion is in it, probability that the network will give]."""
-
-    def __init__(self, *slices: tuple[int, bool, float]) -> None:
-        self.slices = slices
-
-    def __len__(self) -> int:
-        return len(self.slices)
-
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        _, ill, chance = self.slices[index]
-        return {
-            "weak": torch.full((8, 8), float(ill)),
-            "present": torch.ones(1),
-            "image": torch.full((1, 4, 4), 1 + chance),
-        }
-
-    def scan_of(self, index: int) -> int:
-        return self.slices[index][0]
-
-
-class Told(torch.nn.Module):
-    """Says what the image asks for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.unused = torch.nn.Parameter(torch.zeros(1))
-
-    def forward(self, image: torch.Tensor, branch: int) -> SimpleNamespace:
-        chance = (image - 1).repeat_interleave(2, -1).repeat_interleave(2, -2)
-        return SimpleNamespace(logits=torch.logit(chance))
-
-
 def test_scans_without_any_lesion_decide_the_threshold(monkeypatch) -> None:
-    taught = recipe()
-    margin = ((0, False, 0.6), (1, False, 0.95), (1, True, 0.99))
-    monkeypatch.setattr(taught, "dataset", lambda held_out: Held(*margin))
-    assert taught.calibrate(Told()) == {"healthy_slices": 2, "threshold": 0.6}
-    monkeypatch.setattr(taught, "dataset", lambda held_out: Held(*margin[1:]))
-    assert taught.calibrate(Told()) == {"healthy_slices": 1, "threshold": 0.95}
+    """Eleven healthy scans with maps of 0.60 to 0.70: four in five of them lie below 0.68."""
+    said = iter([*(0.6 + n / 100 for n in range(11)), 0.95])
+    array = np.ones((3, 8, 8), np.float32)
+
+    def whole(ill: bool) -> WholeScan:
+        return WholeScan(Study.from_volumes("s", {"any": Volume(array, np.eye(4))}), HEALTHY, ill)
+
+    monkeypatch.setattr(calibration, "foreground_of", lambda volume: np.ones((3, 8, 8), bool))
+    monkeypatch.setattr(calibration, "scan_map", lambda *_: np.full((3, 8, 8), next(said)))
+    network = recipe().network()
+    scans = [*(whole(False) for _ in range(11)), whole(True)]
+    framing = Framing("volume", 1.0)
+    facts = threshold_facts(network, framing, ("any",), scans)
+    assert facts == {"healthy_slices": 24, "threshold": pytest.approx(0.68)}
+    said = iter([0.95])
+    only_ill = threshold_facts(network, framing, ("any",), [whole(True)])
+    assert only_ill == {"healthy_slices": 2, "threshold": 0.95}
+    for edge_mm, lowest in ((0.0, 0.5), (4.0, 0.25)):
+        said = iter([0.1])
+        found = threshold_facts(network, Framing("volume", edge_mm=edge_mm), ("any",), scans[:1])
+        assert found["threshold"] == lowest
+    assert threshold_facts(network, framing, ("any",), []) == {"healthy_slices": 0}
+
+
+def test_a_map_for_calibration_is_that_of_a_detection(tmp_path: Path) -> None:
+    folder = small_folder(tmp_path / "m", intensity="volume", gamma=1.0, stretch=2.0, edge_mm=4.0)
+    network, framing, _ = load_network(folder)
+    study = brain_study()
+    volume = study.volume()
+    looking = load_detector("rasalore", weights=str(folder), device="cpu", precision="fp32")
+    detection = detect(study, looking)
+    with torch.inference_mode():
+        found = scan_map(network.eval(), framing, volume, detection.foreground, 0)
+    assert np.allclose(found, detection.maps["anomaly"], atol=1e-4)
+
+
+def test_which_slices_are_known_to_be_healthy(spot_mask) -> None:
+    study = brain_study()
+    marked = spot_mask.any(axis=(1, 2))
+    held, ill = healthy_slices(example(spot_mask), study)
+    assert ill
+    assert held.tolist() == (~marked).tolist()
+    free, lesion = int(np.flatnonzero(~marked)[0]), int(np.flatnonzero(marked)[0])
+    held, ill = healthy_slices(example(spot_mask, slices={free: 0, lesion: 0}), study)
+    assert np.flatnonzero(held).tolist() == [free]
+    held, ill = healthy_slices(Example(study.volume(), label=0), study)
+    assert held.all()
+    assert not ill
