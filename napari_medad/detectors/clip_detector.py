@@ -21,7 +21,7 @@ from napari_medad.detectors.clip_settings import ClipSettings
 from napari_medad.detectors.detector import Case, Prediction, SliceBatch, SliceDetector
 from napari_medad.detectors.needs import sentence
 from napari_medad.errors import MedadError
-from napari_medad.volumes.intensity import IntensityRange
+from napari_medad.volumes.intensity import IntensityRange, shown_range
 from napari_medad.weights.checkpoint import load_into, read_tensors
 from napari_medad.weights.installed import find_weights, installed_weights
 from napari_medad.weights.model_folder import ModelFolder
@@ -55,9 +55,9 @@ class Adapters:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What holds for a whole case: its grey scale (None for colour), and the prompts' features."""
+    """What holds for a whole case: what is black and what white, and the prompts' features."""
 
-    scale: IntensityRange | None
+    scale: IntensityRange
     text: Any
 
 
@@ -173,9 +173,7 @@ class ClipDetector(SliceDetector):
     def prepare(self, case: Case) -> View:
         """The grey scale of the whole foreground, and the prompts' features."""
         self.check()
-        volume = case.volume
-        scale = IntensityRange.of(volume.array, case.foreground) if volume.rgb is None else None
-        return View(scale, self.read_text())
+        return View(shown_range(case.volume, case.foreground), self.read_text())
 
     def check(self) -> None:
         """Raise MedadError where settings cannot be: a picture smaller than CLIP's patches."""
@@ -200,7 +198,7 @@ class ClipDetector(SliceDetector):
         return pictures_of(slices, self.size, self.interpolation).to(self.device.name)
 
     def _slices(
-        self, batch: SliceBatch, scale: IntensityRange | None
+        self, batch: SliceBatch, scale: IntensityRange
     ) -> tuple[np.ndarray, tuple[slice, slice]]:
         """Slices [b, h, w(, 3)] in 0..1 to show, and where in them the batch's pixels lie."""
         volume, plan = batch.case.volume, batch.plan
@@ -210,8 +208,6 @@ class ClipDetector(SliceDetector):
         stacked = np.moveaxis(source, plan.axis, 0)
         stacked = stacked if whole else stacked[:, plan.box[0], plan.box[1]]
         slices = stacked[batch.indices].astype(np.float32)
-        if scale is None:
-            return slices / 255, box
         slices = np.nan_to_num(slices, nan=scale.low, posinf=scale.high, neginf=scale.low)
         if self.settings.intensity == "slice":
             low = slices.min(axis=(1, 2), keepdims=True)

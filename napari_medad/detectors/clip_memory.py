@@ -19,7 +19,7 @@ from napari_medad.detectors.clip_settings import ReferenceSettings
 from napari_medad.detectors.detector import Case, SliceBatch
 from napari_medad.errors import MedadError
 from napari_medad.volumes.foreground import foreground_of
-from napari_medad.volumes.intensity import IntensityRange
+from napari_medad.volumes.intensity import shown_range
 from napari_medad.volumes.reader import read_study
 from napari_medad.volumes.slices import SlicePlan
 from napari_medad.volumes.study import Study
@@ -135,7 +135,7 @@ class RememberingDetector(ClipDetector):
             raise MedadError(f"The normal scan has no slice {beyond}; it has 0 to {depth - 1}.")
         study = Study.from_volumes("normal", {"normal": volume})
         case = Case(study, "normal", foreground, axis)
-        scale = IntensityRange.of(volume.array, foreground) if volume.rgb is None else None
+        scale = shown_range(volume, foreground)
         shown, _ = self._slices(SliceBatch(case, plan, np.asarray(slices)), scale)
         pictures = self.pictures(shown)
         with self.device.computing():

@@ -21,7 +21,7 @@ from napari_medad.detectors.example_masks import importance_of, mask_of
 from napari_medad.detectors.recipe import Example, Recipe, TrainingOptions
 from napari_medad.errors import MedadError
 from napari_medad.volumes.foreground import foreground_of
-from napari_medad.volumes.intensity import IntensityRange
+from napari_medad.volumes.intensity import IntensityRange, shown_range
 from napari_medad.volumes.study import Study
 
 PIXELS = 2_000_000
@@ -126,12 +126,11 @@ def slices_of(example: Example, normal_share: float) -> list[Slice]:
         count = min(len(normal), round(normal_share * len(abnormal)))
         spread = np.linspace(0, len(normal) - 1, count).round().astype(int)
         normal = sorted({normal[i] for i in spread} | set(decided) & set(normal))
-    scale = IntensityRange.of(volume.array, foreground)
+    scale = shown_range(volume, foreground)
+    source = volume.array if volume.rgb is None else volume.rgb
 
     def pixels(z: int) -> np.ndarray:
-        if volume.rgb is not None:
-            return (volume.rgb[z] / 255).astype(np.float16)
-        plane = np.nan_to_num(volume.array[z].astype(np.float32), posinf=scale.high)
+        plane = np.nan_to_num(source[z].astype(np.float32), posinf=scale.high)
         return scale.apply(plane).astype(np.float16)
 
     nothing = np.zeros(volume.array.shape[1:], bool)

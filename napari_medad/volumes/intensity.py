@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from napari_medad.volumes.volume import Volume
 
 SAMPLE = 2_000_000
 """Foreground voxels that statistics are taken from, at most."""
@@ -102,6 +105,18 @@ class IntensityRange:
     def invert(self, values: np.ndarray) -> np.ndarray:
         """Back from the scale to stored intensities."""
         return values * np.float32(self.high - self.low) + np.float32(self.low)
+
+
+def shown_range(volume: Volume, foreground: np.ndarray) -> IntensityRange:
+    """What is black and what is white where a volume is shown as pictures.
+
+    Pictures of 8 bits keep the greys and colours that their file has; of scans, whose intensities
+    have no such scale, 0.5 and 99.5 % of the foreground.
+    """
+    picture = volume.source is not None and volume.source.reader == "picture"
+    if volume.rgb is not None or (picture and volume.array.dtype == np.uint8):
+        return IntensityRange(0.0, 255.0)
+    return IntensityRange.of(volume.array, foreground)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from napari_medad.volumes.intensity import (
     IntensityRange,
@@ -9,7 +10,10 @@ from napari_medad.volumes.intensity import (
     background_value,
     foreground_sample,
     rescaled,
+    shown_range,
 )
+from napari_medad.volumes.reader import read_volume
+from napari_medad.volumes.volume import Volume
 
 
 @pytest.mark.parametrize(
@@ -91,3 +95,17 @@ def test_sample_leaves_out_what_is_not_finite_or_not_foreground() -> None:
     foreground[2] = True
     array[2, :20] = 3
     assert np.unique(foreground_sample(array, foreground)).tolist() == [3]
+
+
+def test_pictures_keep_the_greys_of_their_file(tmp_path) -> None:
+    pixels = np.tile(np.arange(40, 120, dtype=np.uint8), (80, 1))
+    Image.fromarray(pixels).save(tmp_path / "grey.png")
+    Image.fromarray(np.stack([pixels, pixels, pixels // 2], -1)).save(tmp_path / "colour.png")
+    Image.fromarray(pixels.astype(np.uint16) * 100).save(tmp_path / "deep.png")
+    for name, bounds in (("grey", (0, 255)), ("colour", (0, 255)), ("deep", (4000, 11900))):
+        volume = read_volume(tmp_path / f"{name}.png")
+        inside = np.ones(volume.array.shape, bool)
+        shown = shown_range(volume, inside)
+        assert (shown.low, shown.high) == bounds
+    scan = Volume(pixels[None], np.eye(4))  # the same bytes, of a scan
+    assert shown_range(scan, np.ones(scan.array.shape, bool)) == IntensityRange(40, 119)

@@ -16,7 +16,7 @@ from napari_medad.detectors.example_masks import mask_of
 from napari_medad.detectors.recipe import Example
 from napari_medad.errors import MedadError
 from napari_medad.volumes.foreground import foreground_of
-from napari_medad.volumes.intensity import IntensityRange
+from napari_medad.volumes.intensity import shown_range
 from napari_medad.volumes.volume import AXES
 
 TURNS = (math.pi / 8, -math.pi / 8, math.pi / 16, -math.pi / 16)
@@ -134,17 +134,14 @@ def _of_example(
             f"{', '.join(names)}, or add the category to the signs."
         )
     mask = mask_of(example, study)
-    scale = IntensityRange.of(volume.array, foreground_of(volume)) if volume.rgb is None else None
+    scale = shown_range(volume, foreground_of(volume))
     found = []
     for z, shown in example.categories.items():
         source = volume.array if volume.rgb is None else volume.rgb
         pixels = np.take(source, z, axis=axis).astype(np.float32)
-        if scale is None:
-            pixels /= 255
-        else:
-            pixels = scale.apply(
-                np.nan_to_num(pixels, nan=scale.low, posinf=scale.high, neginf=scale.low)
-            )
+        pixels = scale.apply(
+            np.nan_to_num(pixels, nan=scale.low, posinf=scale.high, neginf=scale.low)
+        )
         outline = np.zeros(pixels.shape[:2], bool) if not shown else None
         if shown and mask is not None:
             outline = np.take(mask, z, axis=axis)
