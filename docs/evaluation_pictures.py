@@ -26,16 +26,19 @@ def draw(folder: Path) -> None:
     for name in FIGURES:
         source = folder / "evaluation" / "figures" / f"{name}.png"
         shutil.copyfile(source, IMAGES / f"evaluation-{name.replace('_', '-')}.png")
-    page(folder / "evaluation" / "report.html")
+    page(folder / "evaluation" / "report.html", "evaluation-page")
 
 
-def page(path: Path) -> None:
-    """The upper part of the page in both schemes."""
+def page(path: Path, name: str, height: int = 1240) -> None:
+    """The upper part of a page in both schemes."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     for scheme, number in SCHEMES.items() if browser else ():
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
-        options += ["--window-size=1120,1240", f"--blink-settings=preferredColorScheme={number}"]
-        picture = IMAGES / f"evaluation-page-{scheme}.png"
+        options += [
+            f"--window-size=1120,{height}",
+            f"--blink-settings=preferredColorScheme={number}",
+        ]
+        picture = IMAGES / f"{name}-{scheme}.png"
         subprocess.run(
             [str(browser), *options, f"--screenshot={picture}", path.as_uri()],
             check=True,
