@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from sklearn.metrics import precision_recall_curve
 
 from napari_medad.detectors.rasalore.edges import follow_edges
 from napari_medad.detectors.rasalore.framing import Framing, boxes_of, crop, paste
@@ -65,6 +66,36 @@ def threshold_facts(
     limit = float(np.quantile(deciding, SCANS_QUANTILE, method="higher"))
     lowest = LOWEST[framing.edge_mm > 0]
     return {"healthy_slices": slices, "threshold": round(max(lowest, limit), 4)}
+
+
+def corrected_threshold(
+    network: Rasalore,
+    framing: Framing,
+    modalities: Sequence[str],
+    scans: Iterable[tuple[Study, np.ndarray]],
+) -> float:
+    """Threshold with the best Dice over scans whose lesions [z, y, x] are known.
+
+    1 where there is no lesion, and not below the lowest.
+    """
+    scores, truths = [], []
+    with torch.inference_mode():
+        for study, truth in scans:
+            foreground = foreground_of(study.volume())
+            for branch, modality in enumerate(modalities):
+                name = study.reference if modality == "any" else modality
+                if name in study.volumes:
+                    found = scan_map(network, framing, study.volume(name), foreground, branch)
+                    scores.append(found[foreground])
+                    truths.append(truth[foreground])
+    if not any(truth.any() for truth in truths):
+        return 1.0
+    precision, recall, thresholds = precision_recall_curve(
+        np.concatenate(truths), np.concatenate(scores), drop_intermediate=True
+    )
+    dice = 2 * precision * recall / np.maximum(precision + recall, 1e-9)
+    best = float(thresholds[int(dice[:-1].argmax())])
+    return round(max(LOWEST[framing.edge_mm > 0], best), 4)
 
 
 def scan_map(

@@ -108,11 +108,22 @@ def healthy_slices(example: Example, study: Study) -> tuple[np.ndarray, bool]:
 
     Slices labelled normal, where slices are labelled; else those that the mask leaves empty.
     """
-    empty = np.array([not plane.any() for plane in _mask(example, example.mask, study)])
+    empty = np.array([not plane.any() for plane in truth_of(example, study)])
     labels = example.slices or {}
     normal = np.array([labels.get(z, 1) == 0 if labels else True for z in range(len(empty))])
     healthy: np.ndarray = normal & empty
     return healthy, not empty.all() or any(labels.values())
+
+
+def truth_of(example: Example, study: Study) -> np.ndarray:
+    """The example's mask [z, y, x] bool on the study's grid; empty for a normal image.
+
+    Raises
+    ------
+    MedadError
+        If an abnormal image has no mask, or the mask is on another grid.
+    """
+    return _mask(example, example.mask, study)
 
 
 def _mask(example: Example, mask: Path | np.ndarray | None, study: Study) -> np.ndarray:

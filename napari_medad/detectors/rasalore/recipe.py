@@ -13,8 +13,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from napari_medad.detectors.rasalore import losses
-from napari_medad.detectors.rasalore.calibration import WholeScan, threshold_facts
-from napari_medad.detectors.rasalore.cases import Cases, healthy_slices
+from napari_medad.detectors.rasalore.calibration import (
+    WholeScan,
+    corrected_threshold,
+    threshold_facts,
+)
+from napari_medad.detectors.rasalore.cases import Cases, healthy_slices, truth_of
 from napari_medad.detectors.rasalore.checkpoint import load_network, shape_settings
 from napari_medad.detectors.rasalore.framing import Framing, boxes_of, crop, paste
 from napari_medad.detectors.rasalore.network import SIZE, Output, Rasalore
@@ -343,12 +347,22 @@ class RasaloreRecipe(Recipe):
         return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
 
     def calibrate(self, network: nn.Module) -> dict[str, Any]:
-        """The threshold of the maps, see `calibration.threshold_facts`."""
+        """The threshold of the maps, see `calibration.threshold_facts`.
+
+        After a lesson not above that with the best Dice on the corrected scans: who corrects
+        wants what was corrected to be marked.
+        """
         assert isinstance(network, Rasalore)
         o = self.options
         if self.examples and not o.healthy_share and not o.rehearsal:
             return {"healthy_slices": 0}
-        return threshold_facts(network, self.looking, o.modalities, self._whole_scans())
+        facts = threshold_facts(network, self.looking, o.modalities, self._whole_scans())
+        if o.rehearsal and "threshold" in facts:
+            studies = ((e, e.study()) for e in self.examples if not e.held_out)
+            corrected = ((study, truth_of(example, study)) for example, study in studies)
+            best = corrected_threshold(network, self.looking, o.modalities, corrected)
+            facts["threshold"] = min(facts["threshold"], best)
+        return facts
 
     def _whole_scans(self) -> Iterator[WholeScan]:
         """The held-out scans, and synthetic ones without any lesion where those teach."""

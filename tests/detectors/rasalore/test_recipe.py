@@ -8,7 +8,13 @@ import torch
 from torch.utils.data import default_collate
 
 from napari_medad.detectors.rasalore import calibration, synthesis
-from napari_medad.detectors.rasalore.calibration import WholeScan, scan_map, threshold_facts
+from napari_medad.detectors.rasalore import recipe as recipe_module
+from napari_medad.detectors.rasalore.calibration import (
+    WholeScan,
+    corrected_threshold,
+    scan_map,
+    threshold_facts,
+)
 from napari_medad.detectors.rasalore.cases import healthy_slices
 from napari_medad.detectors.rasalore.checkpoint import load_network
 from napari_medad.detectors.rasalore.framing import Framing
@@ -226,6 +232,23 @@ def test_scans_without_any_lesion_decide_the_threshold(monkeypatch) -> None:
         found = threshold_facts(network, Framing("volume", edge_mm=edge_mm), ("any",), scans[:1])
         assert found["threshold"] == lowest
     assert threshold_facts(network, framing, ("any",), []) == {"healthy_slices": 0}
+
+
+def test_a_lesson_marks_what_was_corrected(spot_mask, monkeypatch) -> None:
+    """Lesion voxels have 0.6, others 0.3: the best threshold is 0.6, and 0.9 would mark none."""
+    found = np.where(spot_mask, 0.6, 0.3).astype(np.float32)
+    monkeypatch.setattr(calibration, "scan_map", lambda *_: found)
+    network = recipe().network()
+    study = brain_study()
+    seen = [(study, spot_mask), (study, np.zeros_like(spot_mask))]
+    framing = Framing("volume", 1.0)
+    assert corrected_threshold(network, framing, ("any",), seen) == pytest.approx(0.6)
+    assert corrected_threshold(network, framing, ("any",), seen[1:]) == 1
+    monkeypatch.setattr(
+        recipe_module, "threshold_facts", lambda *_: {"healthy_slices": 9, "threshold": 0.9}
+    )
+    facts = recipe(example(spot_mask), rehearsal=1).calibrate(network)
+    assert facts == {"healthy_slices": 9, "threshold": 0.6}
 
 
 def test_a_map_for_calibration_is_that_of_a_detection(tmp_path: Path) -> None:
