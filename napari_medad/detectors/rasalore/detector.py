@@ -22,6 +22,11 @@ from napari_medad.errors import MedadError
 from napari_medad.volumes.volume import AXES
 from napari_medad.weights.installed import find_weights
 
+SMOOTHEST = 0.095
+"""Roughness below which no scan of a person was seen, see `Framing.roughness`."""
+NEARLY_CERTAIN = 0.85
+"""Threshold of such scans, on which fluid blurred into its surroundings looks like lesions."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -34,10 +39,11 @@ class Look:
 
 @dataclass(frozen=True)
 class Looks:
-    """Everything to look at in a case, and the gate's own state."""
+    """Everything to look at in a case, the gate's own state, and how rough the first volume is."""
 
     looks: tuple[Look, ...]
     gate: object = None
+    roughness: float = float("inf")
 
 
 class RasaloreDetector(SliceDetector):
@@ -90,7 +96,11 @@ class RasaloreDetector(SliceDetector):
                 f"These weights of rasalore know {', '.join(self.network.modalities)}, but the "
                 f"study offers {', '.join(names)}; choose another volume or other weights."
             )
-        return Looks(looks, self.gate.prepare(case) if self.gate else None)
+        first = case.study.volume(looks[0].volume)
+        rough = self.framing.roughness(
+            first.array, case.foreground, looks[0].level, case.volume.spacing
+        )
+        return Looks(looks, self.gate.prepare(case) if self.gate else None, rough)
 
     def _branch(self, modality: str) -> int | None:
         known = self.network.modalities
@@ -143,8 +153,17 @@ class RasaloreDetector(SliceDetector):
             suppress_small(anomaly, self.settings.clean_ml / case.volume.voxel_volume)
 
     def threshold(self, case: Case, state: Looks) -> float | None:
-        """From held-out healthy slices, where the weights were calibrated on some."""
-        return self.facts.get("threshold")
+        """From held-out healthy slices, where the weights were calibrated on some.
+
+        Of scans smoother than any, which are averages of people, only what is nearly certain.
+        """
+        threshold = self.facts.get("threshold")
+        if threshold is not None and self._too_smooth(state):
+            return max(threshold, NEARLY_CERTAIN)
+        return threshold
+
+    def _too_smooth(self, state: Looks) -> bool:
+        return self.framing.intensity == "volume" and state.roughness < SMOOTHEST
 
     def notes(self, case: Case, state: Looks) -> tuple[str, ...]:
         """What weights and contrasts mean for the reader."""
@@ -158,6 +177,11 @@ class RasaloreDetector(SliceDetector):
             notes.append(
                 "These weights were trained on slices with lesions only and may see some in "
                 "healthy slices; set gate=ddpt to look at suspicious slices only."
+            )
+        if self._too_smooth(state):
+            notes.append(
+                "This scan is smoother than any that the weights know, as an average of people is; "
+                "by itself the threshold marks only what is nearly certain."
             )
         if len(state.looks) > 1:
             notes.append(f"Looked at {', '.join(look.volume for look in state.looks)} together.")

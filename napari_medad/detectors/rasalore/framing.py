@@ -59,6 +59,25 @@ class Framing:
         spread = 1.4826 * float(np.median(np.abs(inside - median)))
         return median, spread or float(inside.std()) or 1.0
 
+    def roughness(
+        self,
+        array: np.ndarray,
+        foreground: np.ndarray,
+        level: tuple[float, float],
+        spacing: tuple[float, float, float],
+    ) -> float:
+        """Median change from a voxel to the next in its row, robust standard deviations a mm.
+
+        Of 19 scans 0.12 to 0.42, of averages of 27 to 152 people 0.08 to 0.11.
+        """
+        step = max(1, len(array) // 40)
+        rows, inside = array[::step].astype(np.float32), foreground[::step]
+        change = np.abs(np.diff(rows, axis=2))[inside[..., 1:] & inside[..., :-1]]
+        change = change[np.isfinite(change)]
+        if change.size == 0:
+            return float("inf")
+        return float(np.median(change)) / level[1] / spacing[2]
+
     def grey(
         self, pixels: np.ndarray, foreground: np.ndarray, level: tuple[float, float]
     ) -> np.ndarray:

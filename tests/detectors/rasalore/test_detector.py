@@ -8,6 +8,7 @@ from napari_medad.detectors.rasalore.detector import RasaloreDetector, suppress_
 from napari_medad.detectors.rasalore.settings import RasaloreSettings
 from napari_medad.errors import MedadError
 from napari_medad.inference.run import detect
+from napari_medad.volumes.foreground import foreground_of
 
 from .conftest import brain_study, small_folder
 
@@ -98,3 +99,23 @@ def test_weights_that_saw_no_healthy_slice_say_so(tmp_path) -> None:
     folder = small_folder(tmp_path / "m", facts={"healthy_slices": 0})
     notes = detect(brain_study(), load(folder)).record.notes
     assert any("healthy" in note for note in notes)
+
+
+def test_of_a_scan_smoother_than_any_only_what_is_nearly_certain_is_marked(folder) -> None:
+    study = brain_study()
+    volume = study.volume()
+    assert detect(study, load(folder)).threshold == 0.7
+    inside = volume.array > 0
+    _, y, x = np.indices(inside.shape)
+    ramp = ((300 + 0.02 * x + 2 * y) * inside).astype(np.float32)  # of one scan, none of another
+    smooth = type(study).from_volumes("average", {"t2f": volume.with_array(ramp)})
+    looking = load(folder)
+    framing, foreground = looking.framing, foreground_of(smooth.volume())
+    level = framing.level(ramp, foreground)
+    assert framing.roughness(ramp, foreground, level, (4.0, 1.0, 2.0)) == pytest.approx(
+        0.02 / level[1] / 2, rel=0.01
+    )
+    detection = detect(smooth, looking)
+    assert detection.threshold == 0.85
+    assert any("smoother than any" in note for note in detection.record.notes)
+    assert detect(smooth, looking, threshold=0.3).threshold == 0.3
