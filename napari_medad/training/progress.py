@@ -16,6 +16,8 @@ QUIET_S = 0.05
 """Shortest time between two reports that hold nothing but the next step's losses."""
 WAIT_S = 0.1
 """How often a paused run asks whether to go on."""
+CALIBRATING = "Calibrating on the held-out images."
+"""Note of a stage that passes; others stay true."""
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ from napari_medad.training.processes import (
     shareable,
     together,
 )
-from napari_medad.training.progress import Listener, Watch, looking
+from napari_medad.training.progress import CALIBRATING, Listener, Watch, looking
 from napari_medad.training.randomness import SeededItems, Stream, epoch_batches, seeded, share_of
 from napari_medad.weights.model_folder import ModelFolder
 
@@ -272,7 +272,7 @@ class Run:
             return
         self.save()
         self._blend()
-        self._tell("Calibrating on the held-out images.")
+        self._tell(CALIBRATING)
         with self._evaluating():
             calibration = self.recipe.calibrate(self.network)
         model = ModelFolder(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from qtpy.QtCore import QCoreApplication, QObject, Signal
 
+from napari_medad.training.progress import CALIBRATING
 from napari_medad.viewer.worker import Work, leave_a_core_to_the_window
 
 if TYPE_CHECKING:
@@ -208,6 +209,7 @@ class TrainingRun(QObject):
 
     def _end(self, state: State, message: str) -> None:
         self._drain()
+        self.messages = [told for told in self.messages if told != CALIBRATING]
         self.state = state
         self.messages.append(message)
         self.changed.emit()
